@@ -17,7 +17,7 @@ def check_numbers(file: Path, gaps: bool) -> None:
     """Raises `ArtifactError` if a `.npy` file holds infinite numbers, or NaN unless `gaps` allows it."""
     for part in _pieces(file):
         if (np.isinf(part) if gaps else ~np.isfinite(part)).any():
-            what = "infinite numbers" if gaps else "numbers that are none (NaN or infinite)"
+            what = "infinite numbers" if gaps else "NaN or infinite numbers"
             raise ArtifactError(f"{file}: damaged: holds {what}; restore it or fit again")
 
 
@@ -31,7 +31,7 @@ def check_matrix(file: Path, starts: np.ndarray, shape: np.ndarray, entries: int
     good = len(starts) == rows + 1 and starts[0] == 0 and starts[-1] == entries
     good = good and bool((np.diff(starts) >= 0).all())
     if not good or any(part.min() < 0 or part.max() >= columns for part in _pieces(file)):
-        raise ArtifactError(f"{file}: damaged: points out of its matrix; restore it or fit again")
+        raise ArtifactError(f"{file}: damaged: has indices outside its matrix; restore it or fit again")
 
 
 def _pieces(file: Path) -> Iterator[np.ndarray]:

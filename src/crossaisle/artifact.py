@@ -62,8 +62,7 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise ArtifactError(
-            f"{target}: could not be saved ({error.strerror or error}); "
-            "the folder that was there is untouched"
+            f"{target}: could not be saved ({error.strerror or error}); the previous folder is untouched"
         ) from error
 
 
@@ -222,7 +221,7 @@ def check(path: str | Path, kind: str) -> Path:
         if not path.is_dir():
             _put_back(path.resolve())
         if not path.is_dir():
-            rule = "is a file, no folder" if path.is_file() else "no such model folder"
+            rule = "is a file, not a folder" if path.is_file() else "no such model folder"
             raise ArtifactError(f"{path}: {rule}")
         _verify(path, _manifest(path, kind))
     return path
@@ -232,7 +231,7 @@ def _verify(path: Path, expected: Mapping[str, str]) -> None:
     root = path.resolve()
     for name in expected:
         if not name.isprintable() or len(name) > LONGEST_NAME:
-            raise ArtifactError(f"{path}: foreign: {MANIFEST} names {shorten(name)}, which no file is called")
+            raise ArtifactError(f"{path}: foreign: {MANIFEST} names {shorten(name)}, which cannot be a file")
         file = path / name
         if not file.resolve().is_relative_to(root):
             raise ArtifactError(f"{path}: foreign: {MANIFEST} names {name!r}, a file outside the folder")
@@ -310,7 +309,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """Reads a JSON object from a file."""
     value = read_json(path)
     if not isinstance(value, dict):
-        raise ArtifactError(f"{path}: damaged: is no JSON object; restore it or fit again")
+        raise ArtifactError(f"{path}: damaged: not a JSON object; restore it or fit again")
     return value
 
 

@@ -296,13 +296,15 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
         _put(values, name, text)
     config = build(RunConfig, values, str(path), base=path.parent)
     if config.data.items is None and not config.data.events.located:
-        raise ConfigError(f"{path}, [data]: give [data.items], [data.events] or both: where the tables are")
+        raise ConfigError(
+            f"{path}, [data]: give [data.items], [data.events] or both to say where the tables are"
+        )
     for name in ("events", "items", "users"):
         table = getattr(config.data, name)
         if name == "events" and table == EventsConfig():
             continue  # a new shop: products, but no events yet
         if table is not None and not table.located:
-            raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
+            raise ConfigError(f"{path}, [data.{name}]: give path, url or hub to say where the table is")
     train, pretrain = config.train, config.pretrain
     return replace(
         config,
@@ -338,7 +340,7 @@ def _pairs(overrides: Mapping[str, str] | Sequence[str]) -> list[tuple[str, str]
         return list(overrides.items())
     for text in overrides:
         if "=" not in text:
-            raise ConfigError(f"an override is section.key=value (found {text!r})")
+            raise ConfigError(f"an override must be section.key=value (found {text!r})")
     return [cast(tuple[str, str], tuple(text.split("=", 1))) for text in overrides]
 
 

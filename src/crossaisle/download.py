@@ -46,7 +46,7 @@ def download(url: str, target: Path, *, largest: int = LARGEST, patience: float 
             if received > largest:
                 raise OSError(f"it is larger than {_size(largest)}")
             if time.monotonic() - start > patience + received / SLOWEST:
-                raise OSError(f"it comes slower than {SLOWEST // 1000} KB a second")
+                raise OSError(f"it downloads slower than {SLOWEST // 1000} KB a second")
             out.write(part)
 
 
@@ -76,7 +76,7 @@ class _Watch:
             return work()
         except urllib.error.HTTPError as error:
             error.close()
-            raise OSError(f"it answers {error.code}") from None
+            raise OSError(f"the server answered {error.code}") from None
         except (OSError, ValueError, http.client.HTTPException):
             if self._late:
                 raise OSError(f"no answer in {self._seconds:g} s") from None

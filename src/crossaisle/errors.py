@@ -231,6 +231,11 @@ def shorten(value: object, limit: int = LONGEST_NAME) -> str:
     return repr(cut) if isinstance(value, str) else cut
 
 
+def either(choices: Sequence[str]) -> str:
+    """ "A", "A or B", or "A, B or C"."""
+    return " or ".join([", ".join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """' (did you mean X?)' with the closest known name, or else ' (known: ...)' with the first known names.
 

@@ -68,7 +68,7 @@ def unchanged(file: Path, expected_sha256: str) -> Path:
     seen = (str(file), expected_sha256, state.st_ino, state.st_size, state.st_mtime_ns)
     if seen not in _seen:
         if sha256(file) != expected_sha256:
-            raise FetchError(f"{file}: was changed since it was fetched: remove it to fetch it again")
+            raise FetchError(f"{file}: has changed since it was fetched: remove it to fetch it again")
         _seen.add(seen)
     return file
 
@@ -100,7 +100,7 @@ def url_file(url: str, expected_sha256: str, *, largest: int = LARGEST) -> Path:
     if not url.startswith(("https://", "http://")):
         raise FetchError(f"{named}: only http and https addresses are fetched")
     if "@" in url.partition("://")[2].partition("/")[0]:
-        raise FetchError(f"{named}: an address must hold no user and no password")
+        raise FetchError(f"{named}: an address must not contain a user or a password")
     name = PurePosixPath(url.split("?")[0]).name
     target = cache_dir() / "urls" / expected_sha256 / (name if name.strip(".") else "file")
     if target.is_file():
@@ -142,4 +142,4 @@ def hub_folder(
         return Path(folder)
     except Exception as error:  # the hub client raises a dozen unrelated types
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FetchError(f"{repository}: not to be had from the hub ({cleaned(first)})") from error
+        raise FetchError(f"{repository}: could not be fetched from the hub ({cleaned(first)})") from error

@@ -49,7 +49,7 @@ class FileConfig:
 
     def __post_init__(self) -> None:
         if self.delimiter == "":
-            raise ConfigError("delimiter must not be empty: leave it unset to find it out")
+            raise ConfigError("delimiter must not be empty: leave it unset to detect it")
         if self.quote is not None and len(self.quote) > 1:
             raise ConfigError(f"quote must be one character, or empty for none (found {self.quote!r})")
         if self.quote and self.delimiter is not None and len(self.delimiter) > 1:
@@ -63,7 +63,7 @@ class FileConfig:
             raise ConfigError("names must not be empty: call a column that is not needed '-', for example")
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
-            raise ConfigError(f"names must differ ({twice[0]!r} is there twice)")
+            raise ConfigError(f"names must differ ({twice[0]!r} occurs twice)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ class TableConfig(FileConfig):
         if len(given) > 1:
             raise ConfigError(f"give one of path, url and hub, not {' and '.join(given)}")
         if self.url is not None and self.sha256 is None:
-            raise ConfigError("url needs sha256, so that what arrives can be verified")
+            raise ConfigError("url needs sha256, so that the download can be verified")
         _check_rows("keep", self.keep)
         _check_rows("drop", self.drop)
         if self.hub is not None and self.file is None:

@@ -113,10 +113,11 @@ class TrainConfig:
             raise ConfigError("objective = 'mse' needs form = 'two_tower': a value belongs to a user's event")
 
         if self.window and (self.form != "two_tower" or self.window < 2):
-            raise ConfigError("window cuts histories of form = 'two_tower' into two or more events; 0 is off")
+            raise ConfigError("window needs form = 'two_tower' and at least 2 events; 0 turns it off")
         if self.whiten and (self.moves == "head" or self.directed):
             raise ConfigError(
-                "whiten = true trains below the whitening, a head or directed = true above it: take one"
+                "whiten = true cannot be combined with moves = 'head' or directed = true: they train "
+                "above the whitening, it trains below"
             )
 
     @property

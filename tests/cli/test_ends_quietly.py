@@ -16,4 +16,4 @@ def test_a_refused_export_ends_with_its_message_and_no_signal(tmp_path: Path) ->
             [*command, "--out", "x.toml"], cwd=tmp_path, capture_output=True, text=True, timeout=60
         )
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-        assert "no file of shopify" in done.stderr
+        assert "a shopify export" in done.stderr

@@ -71,7 +71,7 @@ def test_help_is_in_words(name: str, command: Any, capsys: pytest.CaptureFixture
         (["modls"], "crossaisle: No such command 'modls'. Did you mean 'models'?"),
         (["models", "pull"], "crossaisle: Missing argument 'NAME'."),
         (["models", "list", "--jsn"], "crossaisle: No such option: --jsn"),
-        (["keys", "add", "none.sqlite", "web"], "crossaisle: none.sqlite: no such store; serve and"),
+        (["keys", "add", "none.sqlite", "web"], "crossaisle: none.sqlite: no such store; start the service"),
         (["recommend", "m", "--user", "1", "--history", "2"], "crossaisle: give either --user or --history"),
         (["recommend", "m", "--max-price", "abc"], "crossaisle: --max-price must be a number (found 'abc')"),
         (["recommend", "m", "--quota=x"], "crossaisle: --quota must be a whole number (found 'x')"),

@@ -51,7 +51,7 @@ def test_a_german_spreadsheet(tmp_path: Path) -> None:
     assert shop.taxonomy.paths == ((("Küche", "Tassen"),), (("Küche", "Pfannen"),))
     assert done.report["time"] == ["2023-12-31T18:12:00", "2024-01-02T09:56:00"]
     assert shop.users.rows() == [("502", "Ulm"), ("510", "Bonn"), ("basket:7002", None)]
-    assert "'/' in 'Küche/Tassen' was taken for what stands between levels" in unsure(draft)
+    assert "'/' in 'Küche/Tassen' was taken as the separator between levels" in unsure(draft)
     text = (tmp_path / "shop.toml").read_text(encoding="utf-8")
     assert "user_id = \"Kunde\"  # '502', '510'" in text
 
@@ -101,6 +101,70 @@ def test_two_columns_that_may_be_the_time(tmp_path: Path) -> None:
     rows = "user,product,timestamp,created_at\n1,a,1700000000,2024-01-01\n2,b,1700000100,2024-01-02\n"
     draft = guessed(tmp_path, log__csv=rows)
     assert draft.examples["events", "time"] == "'1700000000', '1700000100' UNSURE: or 'created_at'?"
+
+
+LOG = (
+    '{"event_type": "product_viewed", "occurred_at": "2026-05-01T02:08:23.982+02:00", "session_id": "s1", '
+    '"customer_id": null, "order_id": null, "sku": "A"}\n'
+    '{"event_type": "wishlist_added", "occurred_at": "2026-05-01T02:09:23.982-05:00", "session_id": "s1", '
+    '"customer_id": null, "order_id": null, "sku": "B"}\n'
+    '{"event_type": "order_completed", "occurred_at": "2026-05-02T02:08:23Z", "session_id": "s2", '
+    '"customer_id": "C7", "order_id": "V9", "sku": "A"}\n'
+    '{"event_type": "unboxed", "occurred_at": "2026-05-03T02:08:23Z", "session_id": "s3", '
+    '"customer_id": "C7", "order_id": null, "sku": "A"}\n'
+)
+
+
+def test_a_log_of_visits_keeps_its_guests(tmp_path: Path) -> None:
+    goods = (
+        '{"sku": "A", "name": "Lamp", "category": "Home > Light > Lamps"}\n'
+        '{"sku": "B", "name": "Bulb", "category": "Home > Light > Bulbs"}\n'
+        '{"sku": "C", "name": "Phone", "category": "Electronics > Phones > Phones"}\n'
+    )
+    draft = guessed(tmp_path, log__jsonl=LOG, goods__jsonl=goods)
+    assert draft.tables["events"]["columns"] == {
+        "item_id": "sku",
+        "user_id": "customer_id",
+        "basket_id": "session_id",
+        "time": "occurred_at",
+        "kind": "event_type",
+    }
+    done = imported(draft, tmp_path)
+    assert set(done.dataset.user_ids.all) == {"basket:s1", "C7"}
+    assert len(done.dataset.raw.events) == 4
+    assert done.report["time"] == ["2026-05-01T00:08:23", "2026-05-02T02:08:23"]
+    said = unsure(draft)
+    assert "guests are told apart by 'session_id'" in said
+    assert "until [data.kinds] says what they mean: 'unboxed' (1)" in said
+    assert "level 0 has 2, 1 has 2, 2 has 3: set category_level" in said
+
+
+def test_rows_of_nobody_are_told(tmp_path: Path) -> None:
+    rows = "customer,order,sku,date\n1,10,a,2024-01-01\n,,b,2024-01-02\n,12,a,2024-01-03\n,,a,2024-01-04\n"
+    draft = guessed(tmp_path, log__csv=rows)
+    assert "50% of the first rows name neither user nor basket: they are set aside" in unsure(draft)
+    assert draft.tables["events"]["columns"]["basket_id"] == "order"
+
+
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        ("Beleg-Nr.;Belegdatum;Kd.-Nr.;Artikelnr.;Menge", ("Kd.-Nr.", "Beleg-Nr.", "Belegdatum", "Menge")),
+        (
+            "N° commande;Date commande;Client;Référence;Quantité",
+            ("Client", "N° commande", "Date commande", "Quantité"),
+        ),
+        ("Pedido;Fecha;Cliente;Código;Cantidad", ("Cliente", "Pedido", "Fecha", "Cantidad")),
+        ("Ordine;Quando;Cliente;Articolo;Quantità", ("Cliente", "Ordine", "Quando", "Quantità")),
+    ],
+)
+def test_lines_of_orders_in_other_languages(tmp_path: Path, head: str, names: tuple[str, ...]) -> None:
+    """`Quando` is in no list of names: its values are days."""
+    rows = f"{head}\n1;31.12.2023;502;00100;1\n2;01.01.2024;510;00101;2\n"
+    draft = guessed(tmp_path, zeilen__csv=rows)
+    columns = draft.tables["events"]["columns"]
+    assert tuple(columns[c] for c in ("user_id", "basket_id", "time", "quantity")) == names
+    assert imported(draft, tmp_path).report["time"] == ["2023-12-31T00:00:00", "2024-01-01T00:00:00"]
 
 
 def test_the_ids_of_items_are_those_that_events_name(tmp_path: Path) -> None:
@@ -182,7 +246,7 @@ def test_columns_that_do_not_nest_are_no_path(tmp_path: Path) -> None:
     assert draft.tables["items"]["columns"]["categories"] == ["department", "aisle"]
     assert "column 'section' of " in unsure(draft)
     assert "does not nest with department > aisle: no level" in unsure(draft)
-    assert "says the same as 'department': no level" in unsure(draft)
+    assert "repeats 'department': no level" in unsure(draft)
 
 
 def test_a_column_of_whole_paths_needs_no_levels(tmp_path: Path) -> None:
@@ -190,7 +254,9 @@ def test_a_column_of_whole_paths_needs_no_levels(tmp_path: Path) -> None:
         tmp_path, products__csv="sku,category,department\na,Food > Milk,Food\nb,Food > Rye,Food\n"
     )
     assert draft.tables["items"]["columns"]["categories"] == "category"
-    assert "'category' holds whole paths; no levels of it: 'department'" in unsure(draft)
+    assert "'category' holds whole paths, so these columns are not used as levels: 'department'" in unsure(
+        draft
+    )
 
 
 def test_families_and_german_names_are_known(tmp_path: Path) -> None:

@@ -11,7 +11,16 @@ import pytest
 from crossaisle.config import DataConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.importer import import_frames
-from crossaisle.data.kinds import DEFAULTS, POSITIVE, ROLES, WEIGHTS, Kinds, look_like_ratings, low_rating
+from crossaisle.data.kinds import (
+    DEFAULTS,
+    POSITIVE,
+    ROLES,
+    WEIGHTS,
+    Kinds,
+    _words,
+    look_like_ratings,
+    low_rating,
+)
 from crossaisle.data.storage import load_dataset, save_dataset
 from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError
@@ -60,10 +69,31 @@ def standing(*rows: tuple[Any, ...]) -> list[str]:
         ("refund", "return"),
         ("not-interested", "dislike"),
         ("view_item_list", "ignored"),
+        ("wishlist_added", "favourite"),
+        ("Product Added to Basket", "cart"),
+        ("item_viewed", "view"),
+        ("deleted_from_bag", "remove"),
+        ("completed order", "purchase"),
+        ("Order Refunded", "return"),
+        ("Product List Viewed", "ignored"),
+        ("cart viewed", "ignored"),
     ],
 )
 def test_usual_names_are_known(name: str, role: str) -> None:
     assert Kinds().meaning(name).role == role
+
+
+@pytest.mark.parametrize("name", ["product", "my_orders", "view_review", "order_viewed", "returned_to_cart"])
+def test_words_of_known_kinds_make_no_other_kind_known(name: str) -> None:
+    assert not Kinds().meaning(name).known
+
+
+def test_no_two_meanings_have_the_same_words() -> None:
+    roles: dict[frozenset[str], set[str]] = {}
+    for name, role in DEFAULTS.items():
+        if words := _words(name):
+            roles.setdefault(words, set()).add(role)
+    assert {words: role for words, role in roles.items() if len(role) > 1} == {}
 
 
 def test_every_role_has_names_and_those_of_interest_weights() -> None:
@@ -216,11 +246,9 @@ def test_unknown_kinds_count_for_nothing_and_are_named() -> None:
     )
     done = import_frames(None, rows)
     assert len(done.dataset.events) == 2
-    assert any(
-        "unknown kinds of events count for nothing: 'hmm' (1)" in one for one in done.report["warnings"]
-    )
+    assert any("unknown kinds of events are not counted: 'hmm' (1)" in one for one in done.report["warnings"])
     with pytest.raises(
-        DataError, match=r"none of 1 events says what somebody wants: unknown kinds 'hmm' \(1\); say in"
+        DataError, match=r"none of 1 events says what a user wants: unknown kinds 'hmm' \(1\); say in"
     ):
         import_frames(None, rows[1:2])
 

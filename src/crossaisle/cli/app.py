@@ -94,8 +94,8 @@ app.command()(pipeline.benchmark)
 app.command()(compress.compress)
 app.add_typer(data.app, name="data", help="List and fetch known data sets.")
 app.add_typer(models.app, name="models", help="List and fetch pretrained weights.")
-app.add_typer(knowledge.app, name="knowledge", help="Rules of what goes together: draft, ask, check.")
-app.add_typer(rules.app, name="rules", help="A merchandiser's rules of lists: check.")
+app.add_typer(knowledge.app, name="knowledge", help="Draft, generate and check a file of what goes together.")
+app.add_typer(rules.app, name="rules", help="Check a file of merchandising rules.")
 app.add_typer(keys.app, name="keys", help="Add, list and revoke the API keys of a service.")
 
 

@@ -114,7 +114,7 @@ def load_catalogue(
     title = catalogue.name
     if domain is not None:
         if catalogue.name != "amazon14":
-            raise ConfigError(f"{title} is one shop: domain is for amazon14")
+            raise ConfigError(f"{title} is a single shop: domain only applies to amazon14")
         tables, title = _one_domain(tables, domain), f"{title}: {domain}"
     config = build(DataConfig, {"name": title, **catalogue.settings}, f"catalogue {catalogue.name}")
     sources = {}

@@ -36,27 +36,56 @@ _WORDS: dict[Role, str] = {
         play played listen listened stream read media_play media_complete open opened touch browse
         browsed seen pv""",
     "favourite": """favourite favorite favourites favorites fav like liked likes star wishlist wish
-        add_to_wishlist add_to_favorites add_to_favourites save saved bookmark bookmarked share shared follow
-        subscribe thumbs_up upvote""",
+        add_to_wishlist add_to_favorites add_to_favourites save saved save_for_later bookmark bookmarked share
+        shared follow subscribe thumbs_up upvote""",
     "cart": """cart carts add_to_cart added_to_cart addtocart cart_add add_to_basket add_to_bag basket
-        begin_checkout initiate_checkout checkout checkout_started add_shipping_info add_payment_info""",
+        begin_checkout initiate_checkout checkout checkout_started add_shipping_info add_payment_info
+        product_added""",
     "rating": "rating rate rated ratings review reviewed stars score",
     "purchase": """purchase purchased purchases buy bought order ordered orders order_completed
-        purchase_complete transaction transactions sale sold sales checkout_completed payment paid conversion
-        rent rented subscription""",
+        purchase_complete order_placed transaction transactions sale sold sales checkout_completed payment
+        paid conversion rent rented subscription""",
     "dislike": """dislike disliked dislikes not_interested hide hidden thumbs_down downvote block blocked
         report reported""",
     "return": """return returned returns refund refunded refunds cancel cancelled canceled cancellation
-        purchase_cancelled order_cancelled chargeback""",
+        purchase_cancelled order_cancelled order_refunded order_returned chargeback""",
     "remove": """remove_from_cart removed_from_cart removefromcart remove cart_remove remove_from_basket
-        remove_from_bag delete_from_cart uncart remove_from_wishlist remove_from_favorites
+        remove_from_bag delete_from_cart product_removed uncart remove_from_wishlist remove_from_favorites
         remove_from_favourites unlike unfavorite unfavourite unstar""",
     "ignored": """impression impressions shown exposure view_item_list view_search_results
         select_content search searched home_page_view category_page_view shopping_cart_page_view login
-        session_start scroll first_visit user_engagement recommendation""",
+        session_start session_end scroll first_visit user_engagement recommendation view_cart
+        logged_in logout sign_up""",
 }
 DEFAULTS: dict[str, Role] = {word: role for role, words in _WORDS.items() for word in words.split()}
 """Kind -> role, for the kind names common in shops, analytics and recommendation services."""
+_SAME = {
+    **dict.fromkeys(("basket", "bag", "trolley"), "cart"),
+    **dict.fromkeys(("favorites", "favourites", "favorite", "favourite", "favs", "wish"), "wishlist"),
+    **dict.fromkeys(("viewed", "views", "viewing"), "view"),
+    **dict.fromkeys(("clicked", "clicks"), "click"),
+    **dict.fromkeys(("removed", "deleted", "delete"), "remove"),
+    **dict.fromkeys(("refunded", "refunds"), "refund"),
+    **dict.fromkeys(("returned", "returns"), "return"),
+    **dict.fromkeys(("cancelled", "canceled"), "cancel"),
+    **dict.fromkeys(("orders", "ordered"), "order"),
+    **dict.fromkeys(("purchased", "purchases"), "purchase"),
+    "products": "product",
+    "items": "item",
+    "added": "add",
+    "saved": "save",
+    "liked": "like",
+    "started": "start",
+    "completed": "complete",
+    "placed": "place",
+    "searched": "search",
+    "carts": "cart",
+}
+"""Word in a kind -> its synonym in `DEFAULTS`."""
+_NOTHING = frozenset(
+    {"to", "from", "of", "the", "a", "an", "in", "product", "item", "article", "sku", "detail"}
+)
+"""Words in a kind that do not distinguish it from others."""
 
 
 class Deed(NamedTuple):
@@ -91,6 +120,18 @@ def plain(name: str) -> str:
     """A name normalized for comparison: lower case, words joined by `_` ("Add to Cart" equals
     "add-to-cart")."""
     return re.sub(r"[\s\-./:]+", "_", name.strip().lower())
+
+
+def _words(word: str) -> frozenset[str]:
+    """The words that tell a kind from others, in any order: `wishlist_added` is `add_to_wishlist`."""
+    found = frozenset(_SAME.get(one, one) for one in word.split("_"))
+    return found - _NOTHING
+
+
+BY_WORDS: dict[frozenset[str], Role] = {
+    words: role for word, role in reversed(DEFAULTS.items()) if (words := _words(word))
+}
+"""Role by the words of a known kind, for those that are written otherwise."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +264,7 @@ class Kinds:
 def _meaning(kinds: Kinds, name: str) -> Meaning:
     word = plain(name)
     config = kinds.given.get(word)
-    role = DEFAULTS.get(word) if config is None else config.means
+    role = (DEFAULTS.get(word) or BY_WORDS.get(_words(word))) if config is None else config.means
     if role is None:
         return Meaning("ignored", 0.0, known=False)
     if role not in WEIGHTS:

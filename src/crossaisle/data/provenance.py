@@ -29,7 +29,7 @@ def facts_of(path: str | Path) -> dict[str, Any]:
     try:
         found = pl.read_parquet_metadata(path).get(KEY)
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: is no parquet file ({str(error).splitlines()[0]})") from None
+        raise DataError(f"{path}: is not a parquet file ({str(error).splitlines()[0]})") from None
     if found is None:
         raise DataError(f"{path}: carries no provenance; it was not written by crossaisle")
     facts: dict[str, Any] = json.loads(found)

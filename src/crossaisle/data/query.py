@@ -82,9 +82,10 @@ class Query:
     items: tuple[str, ...] = ()
     """The item in view, or the cart, for `goes_with` and `similar`."""
 
-    n: Annotated[int, Control("Items to return; fewer if no more fit.", minimum=1)] = 10
+    n: Annotated[int, Control("Items to return; fewer if not enough match.", minimum=1)] = 10
     offset: Annotated[
-        int, Control("Places to skip: with the same n, offsets 0, n, 2n, ... are the pages.", minimum=0)
+        int,
+        Control("Places to skip: with the same n, offsets 0, n, 2n, ... give page after page.", minimum=0),
     ] = 0
     cross_share: Annotated[
         CrossShare | None,
@@ -106,14 +107,14 @@ class Query:
     quota: Annotated[
         int | None,
         Control(
-            "At most this many items per category. Default: no limit; in discover 2 on a page, where it can "
-            "be filled so.",
+            "At most this many items per category. Default: no limit; in discover, 2 per page as "
+            "long as that fills the page.",
             minimum=1,
         ),
     ] = None
     quotas: Annotated[
         Mapping[str, int],
-        Control("At most this many items of a single category; overrides quota.", minimum=0),
+        Control("At most this many items of a given category; overrides quota.", minimum=0),
     ] = field(default_factory=dict)
     min_price: Annotated[float | None, Control("Lowest price.", minimum=0)] = None
     max_price: Annotated[float | None, Control("Highest price.", minimum=0)] = None
@@ -121,12 +122,12 @@ class Query:
     exclude_seen: Annotated[
         bool | None,
         Control(
-            "Leave out items of the user's history. Default: yes, except for buy_again and in shops whose "
-            "customers buy the same items again."
+            "Leave out items that are in the user's history. Default: yes, except in buy_again "
+            "and in shops whose customers buy the same items again."
         ),
     ] = None
     habits: Annotated[
-        bool, Control("In goes_with, what the user bought before counts beside what is in view.")
+        bool, Control("In goes_with, count what the user bought before as well as what is in view.")
     ] = True
     """If False, `goes_with` depends only on the product, not on the user who views it."""
     diversity: Annotated[
@@ -135,12 +136,16 @@ class Query:
     ] = None
     """Computed from item texts. None: 0, or the value set by an experiment arm."""
     diversify_by: Annotated[
-        Method, Control("mmr: unlike the nearest item above; dpp: unlike all items above together.")
+        Method,
+        Control(
+            "mmr: vary each item from the most similar one above it; dpp: from all those above it together."
+        ),
     ] = "mmr"
     calibration: Annotated[
         float | None,
         Control(
-            "0 (relevance only) to 1: categories spread as in the user's history. Not with diversify_by=dpp.",
+            "0 (relevance only) to 1 (categories in the proportions of the user's history). Not "
+            "with diversify_by=dpp.",
             minimum=0,
             maximum=1,
         ),
@@ -148,11 +153,12 @@ class Query:
     one_per_title: Annotated[
         bool,
         Control(
-            "Items of one title and brand, whatever their size, only once; more_like_it counts the others."
+            "Show items with the same title and brand only once, whatever their size; "
+            "more_like_it counts the others."
         ),
     ] = True
     max_per_brand: Annotated[int | None, Control("At most this many items of a brand.", minimum=1)] = None
-    adult: Annotated[bool, Control("Show items, too, that rules keep for adults.")] = False
+    adult: Annotated[bool, Control("Also show items that rules keep for adults.")] = False
     explain: Annotated[bool, Control("Say why each item is in the list.")] = False
     page: int | None = None
     """Page length used when the list is built; None: `n`. For callers that request several pages at once."""
@@ -181,7 +187,9 @@ class Query:
         if self.page is not None and self.page < 1:
             raise ConfigError(f"page must be at least 1 (found {self.page})")
         if self.calibration and self.diversify_by == "dpp":
-            raise ConfigError("calibration goes with diversify_by 'mmr', not with 'dpp': give one of the two")
+            raise ConfigError(
+                "calibration works with diversify_by 'mmr', not with 'dpp': change one of the two"
+            )
         low, high = self.min_price, self.max_price
         if low is not None and high is not None and low > high:
             raise ConfigError(f"min_price must not exceed max_price (found {low} > {high})")
@@ -190,7 +198,7 @@ class Query:
         for name in self.not_taken:
             if getattr(self, name) is not None and not (name == "calibration" and self.calibration == 0):
                 raise ConfigError(
-                    f"{self.placement} takes no {name}: {_WHY_NOT[self.placement]}: leave it out"
+                    f"{self.placement} takes no {name}, because {_WHY_NOT[self.placement]}: leave it out"
                 )
 
     def about(self, **ids: Any) -> Query:

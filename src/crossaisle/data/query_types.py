@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin
 
 from crossaisle.decode import WHOLE
-from crossaisle.errors import ConfigError, nearest, shorten
+from crossaisle.errors import ConfigError, either, nearest, shorten
 
 _WRONG = object()
 _WORDS = {
@@ -34,7 +34,7 @@ def as_declared(name: str, kind: Any, value: Any) -> Any:
                 raise ConfigError(f"{name} must be at most {WHOLE} in size (found {shorten(found)})")
             return found
     words = [
-        " or ".join(map(repr, get_args(one)))
+        either([repr(choice) for choice in get_args(one)])
         if get_origin(one) is Literal
         else _WORDS[get_origin(one) or one]
         for one in kinds

@@ -68,7 +68,7 @@ class Hosts:
                 name, port, plain = "", None, False
             if not name or not plain or "*" in name:
                 raise ConfigError(
-                    f"{shorten(entry)} is no host: write HOST or HOST:PORT, such as img.example.com"
+                    f"{shorten(entry)} is not a host: write HOST or HOST:PORT, such as img.example.com"
                 )
             found.add((name, port))
         return cls(frozenset(found))
@@ -87,7 +87,7 @@ class Hosts:
         if not host:
             raise DataError("picture's address is not valid")
         if "@" in parts.netloc:
-            raise DataError("picture's address must hold no user and no password")
+            raise DataError("picture's address must not contain a user or a password")
         port = _PORTS[parts.scheme] if given is None else given
         path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
         query = quote(parts.query, safe="/%:@!$&'()*+,;=~?")

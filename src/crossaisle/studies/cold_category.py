@@ -16,7 +16,7 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import last_of, sample
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
+from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import Row, interval_of, result_row
 from crossaisle.evaluate.significance import Bootstrap
@@ -248,7 +248,7 @@ def _level(scores: Floats) -> Floats:
 def _gain(scores: Floats, cases: EvalCases, inside: Mask | None) -> Floats:
     """NDCG@10 of one target per case, float32 (n,), within a category or over everything.
 
-    Ties get the middle rank. May overwrite the scores of items in the history, which are excluded.
+    May overwrite the scores of items in the history, which are excluded.
     """
     own = scores[np.arange(len(cases)), cases.target]
     if inside is None:
@@ -256,7 +256,7 @@ def _gain(scores: Floats, cases: EvalCases, inside: Mask | None) -> Floats:
         competing = scores
     else:  # the history contains no items of the category
         competing = scores[:, inside]
-    return ndcg_of_one(middle_rank(competing, own), K)
+    return ndcg(Relevant.of_one(competing, own), K).astype(np.float32)
 
 
 def picture(rows: list[Row]) -> str:

@@ -19,7 +19,7 @@ from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.files import write_json
-from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
+from crossaisle.evaluate.metrics import Relevant, ndcg, recall
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
@@ -157,7 +157,7 @@ class Study:
                 spread = {name: max(float(part.std()), 1e-9) for name, part in parts.items()}
                 sums = {f"{name}_borrowed": _candidates(name, spread) for name in self.weights}
             for name, options in sums.items():
-                hits = [ndcg_of_one(_rank(_total(parts, option), block), K) for option in options]
+                hits = [ndcg(_ranked(_total(parts, option), block), K) for option in options]
                 found.setdefault(name, []).append(np.stack(hits, axis=1))
         for name, options in sums.items():
             self.weights[name] = options[int(np.concatenate(found[name]).mean(axis=0).argmax())]
@@ -232,15 +232,15 @@ def measured(
 
     `weights`: model -> component -> weight. Each component scores each block of cases once, for all models.
     """
-    ranks: dict[str, list[Floats]] = {name: [] for name in weights}
+    ranked: dict[str, list[Relevant]] = {name: [] for name in weights}
     for histories, block in _blocks(cases):
         parts = {name: np.nan_to_num(score(histories)) for name, score in scorers.items()}
         for name, chosen in weights.items():
-            ranks[name].append(_rank(_total(parts, chosen), block))
-    joined = {name: np.concatenate(found) for name, found in ranks.items()}
+            ranked[name].append(_ranked(_total(parts, chosen), block))
+    joined = {name: Relevant.joined(found) for name, found in ranked.items()}
     return {
-        "ndcg": {name: ndcg_of_one(rank, K) for name, rank in joined.items()},
-        "recall": {name: (rank <= K).astype(np.float32) for name, rank in joined.items()},
+        "ndcg": {name: ndcg(one, K).astype(np.float32) for name, one in joined.items()},
+        "recall": {name: recall(one, K).astype(np.float32) for name, one in joined.items()},
     }
 
 
@@ -264,8 +264,8 @@ def _total(parts: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
     return np.asarray(sum(np.float32(w) * parts[name] for name, w in weights.items()), np.float32)
 
 
-def _rank(scores: Floats, cases: EvalCases) -> Floats:
-    """Middle rank of each case's target, float32 (n,); items of the history are excluded."""
+def _ranked(scores: Floats, cases: EvalCases) -> Relevant:
+    """Each case's single target among all items except those of its history."""
     histories = cases.histories
     scores[histories.owner, histories.item] = -np.inf
-    return middle_rank(scores, scores[np.arange(len(cases)), cases.target])
+    return Relevant.of_one(scores, scores[np.arange(len(cases)), cases.target])

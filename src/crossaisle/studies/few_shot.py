@@ -23,7 +23,7 @@ from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.files import write_json, write_text
-from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
+from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import Row, interval_of, result_row
 from crossaisle.evaluate.significance import Bootstrap
@@ -304,7 +304,7 @@ class Question:
                 scores = scores + popular[self.inside]
             place = np.cumsum(self.inside) - 1
             own = scores[np.arange(len(cases)), place[cases.target]]
-            out[on] = ndcg_of_one(middle_rank(scores, own), K)
+            out[on] = ndcg(Relevant.of_one(scores, own), K).astype(np.float32)
         return out
 
     def _level(self, scores: Floats) -> Floats:

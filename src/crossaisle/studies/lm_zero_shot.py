@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
@@ -19,7 +18,7 @@ from crossaisle.data.splits.carts import cart_cases
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import sample
 from crossaisle.data.vocabulary import Rows
-from crossaisle.evaluate.metrics import ndcg_of_one
+from crossaisle.evaluate.metrics import Relevant, hr, ndcg
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models import registry
@@ -111,9 +110,12 @@ class ListStudy:
             self.seconds[name] = self.seconds[left] + self.seconds[right]
         own = 1 + np.arange(self.drawn)
         for slice_, columns in (("uniform", own), ("by_sales", own + self.drawn)):
-            ranks = {name: _rank(s[:, :1], s[:, columns]) for name, s in scores.items()}
-            self.values[slice_] = {n: ndcg_of_one(r, K) for n, r in ranks.items()}
-            self.first[slice_] = {n: (r == 1).astype(np.float32) for n, r in ranks.items()}
+            ranked = {
+                name: Relevant.of_one(np.hstack([s[:, :1], s[:, columns]]), s[:, 0])
+                for name, s in scores.items()
+            }
+            self.values[slice_] = {n: ndcg(r, K).astype(np.float32) for n, r in ranked.items()}
+            self.first[slice_] = {n: hr(r, 1).astype(np.float32) for n, r in ranked.items()}
 
     def _lists(self) -> Rows:
         """int32 (n, 1 + 2 drawn): the target, uniform negatives, negatives by sales."""
@@ -195,12 +197,6 @@ class ListStudy:
                     for (metric, k), found in figures.items()
                 ]
         return out
-
-
-def _rank(own: Floats, others: Floats) -> npt.NDArray[np.float64]:
-    """float64 (n,): middle rank of the target's score (n, 1) among others (n, m)."""
-    rank: npt.NDArray[np.float64] = 1 + (others > own).sum(axis=1) + (others == own).sum(axis=1) / 2
-    return rank
 
 
 def _level(scores: Floats) -> Floats:

@@ -364,3 +364,14 @@ def test_readers_and_the_writer_do_not_meet(shop: Dataset) -> None:
 
     asyncio.run(run())
     np.testing.assert_allclose(popular(served), by_hand(shop, events, HALF_LIFE), rtol=1e-6)
+
+
+def test_events_that_something_else_took_in_are_popular_all_the_same(service: ShopService) -> None:
+    live = LiveHistories(limits=AT_ONCE)
+    shop = LiveRecommender(service.shop.base, live)
+    asked = Query(placement="trending", in_stock=False)
+    live.add([Event(None, "v1", "cheese", "dislike", 1.7e9)])
+    shop.recommend(asked)
+    live.add([Event(None, f"w{n}", "cake", "view", 1.7e9) for n in range(50)])
+    live.trends.pairs()  # as dislikes, links of categories and the thread that counts ahead do
+    assert shop.recommend(asked).ids[0] == "cake"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -269,6 +269,20 @@ def test_a_served_encoder_is_read_whitened(bert: Path, shop: Dataset) -> None:
         scores[held.cases.histories.items_of(row)] = -np.inf
         rank = 1 + (scores > scores[held.cases.target[row]] + 1e-6).sum()
         assert gains[row] == pytest.approx(1 / np.log2(rank + 1) if rank <= 10 else 0.0)
+
+
+def test_an_encoder_to_which_all_texts_are_alike_gets_chance(shop: Dataset) -> None:
+    class Collapsed(Backbone):
+        def __init__(self) -> None: ...
+
+        def encode(self, texts: Sequence[str], **_: Any) -> np.ndarray:
+            return np.ones((len(texts), 4), np.float32)
+
+    held = Held.of(leave_last_out(shop).validation, shop.n_items, length=5, seed=0)
+    gains = held.served(Collapsed(), shop.item_texts)
+    left = shop.n_items - held.cases.histories.lengths
+    chance = np.cumsum(1 / np.log2(np.arange(2, 12)))[np.minimum(left, 10) - 1] / left
+    assert gains == pytest.approx(chance)
 
 
 def test_fewer_examples_than_a_batch(bert: Path, shop: Dataset) -> None:

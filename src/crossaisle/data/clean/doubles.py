@@ -111,7 +111,7 @@ def variants(titles: Sequence[str], brands: Sequence[str]) -> Iterator[Double]:
             groups[(key, *sorted(left))].append(row)
     for rows in groups.values():
         for row in rows[1:]:
-            yield Double(rows[0], row, 0.95, "but for colour, size and pack the same")
+            yield Double(rows[0], row, 0.95, "the same except for colour, size and pack")
 
 
 def pictures(images: Sequence[str | None], most: int = 20) -> Iterator[Double]:
@@ -218,8 +218,8 @@ def _alike(
     if shared < 2 or (slips and shared < 3):
         return None
     if slips:
-        return 0.93, "but for one letter the same words"
-    return 0.96, "but for words that say nothing the same"
+        return 0.93, "the same words except for one letter"
+    return 0.96, "the same except for filler words"
 
 
 def _slip(one: str, other: str, counts: Counter[str]) -> bool:

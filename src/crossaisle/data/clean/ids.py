@@ -34,8 +34,8 @@ def matched(unknown: Mapping[str, int], known: Sequence[str], used: set[str]) ->
     for name, n in unknown.items():
         form = _form(name)
         for table, key, sure, why in (
-            (forms, form, 0.99, "alike but for case, width, accents and blanks"),
-            (zeros, form.lstrip("0"), 0.97, "alike but for leading zeros"),
+            (forms, form, 0.99, "the same except for case, width, accents and blanks"),
+            (zeros, form.lstrip("0"), 0.97, "the same except for leading zeros"),
         ):
             if name not in out and key and len(table.get(key, ())) == 1:
                 out[name] = Proposal(before=name, after=table[key][0], confidence=sure, rows=n, why=why)
@@ -50,7 +50,7 @@ def matched(unknown: Mapping[str, int], known: Sequence[str], used: set[str]) ->
                 after=near[0],
                 confidence=0.9,
                 rows=unknown[name],
-                why="a letter apart, and nobody else's",
+                why="one letter apart, and no other candidate",
             )
     taken |= {proposal.after for proposal in out.values()}
     free = [name for name in free if name not in taken]
@@ -62,7 +62,7 @@ def matched(unknown: Mapping[str, int], known: Sequence[str], used: set[str]) ->
             after=free[0],
             confidence=0.9,
             rows=unknown[left[0]],
-            why=f"the only one left on either side, where {len(used):,} agree",
+            why=f"the only one left on both sides, where {len(used):,} agree",
         )
     return list(out.values())
 

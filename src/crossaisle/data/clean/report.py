@@ -153,7 +153,9 @@ def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     except FileNotFoundError:
         raise DataError("no such file", file=str(path)) from None
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"is no CSV file in UTF-8 ({str(error).splitlines()[0]})", file=str(path)) from None
+        raise DataError(
+            f"is not a CSV file in UTF-8 ({str(error).splitlines()[0]})", file=str(path)
+        ) from None
     table = table.rename({name: name.strip().lower().removeprefix("\ufeff") for name in table.columns})
     for name in columns:
         if name not in table.columns:

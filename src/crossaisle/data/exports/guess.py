@@ -13,6 +13,7 @@ import polars as pl
 
 from crossaisle.data.exports.files import CATALOGUE, Draft, Files, Given, Table
 from crossaisle.data.exports.levels import is_level, nested_levels
+from crossaisle.data.exports.rows import guests_of, time_column
 from crossaisle.data.exports.sampling import first_file, form_of, names_of, sample_of, tidied
 from crossaisle.data.exports.telling import show
 from crossaisle.data.exports.words import BEGINNINGS, COLUMNS, compared
@@ -94,7 +95,23 @@ def _add_events(draft: Draft, files: Files, found: list[tuple[Given, dict[str, s
             )
     if not found:
         return
+    for file, columns in found:
+        if "time" not in columns and (name := time_column(file, columns)):
+            columns["time"] = name
+            draft.remarks.append(
+                f"UNSURE: column {name!r} of {file.path} is taken for the time by its values"
+            )
     best, columns = max(found, key=lambda pair: ("time" in pair[1], len(pair[1])))
+    if "time" not in columns:
+        draft.remarks.append(
+            f"UNSURE: no column of {best.path} tells when: without time there is no split by date, and old "
+            "events count as much as new ones"
+        )
+    if "user_id" in columns:
+        basket, remarks = guests_of(best, columns)
+        draft.remarks += remarks
+        columns |= {"basket_id": basket} if basket else {}
+    columns = {name: columns[name] for name in COLUMNS["events"] if name in columns}
     alike = [file for file, _ in found if file.names == best.names]
     files.left = [file for file in files.left if file not in alike]
     draft.table("events", alike, columns=columns)
@@ -138,7 +155,9 @@ def _levels(draft: Draft, file: Given, columns: Mapping[str, Any], form: dict[st
     sample = file.sample(form, rows=CATALOGUE, columns=rivals)
     if chosen in sample.columns and bool(sample[chosen].str.contains(r"[>\[]").fill_null(False).any()):
         others = ", ".join(repr(name) for name in rivals if name != chosen)
-        draft.remarks.append(f"UNSURE: {chosen!r} holds whole paths; no levels of it: {others}")
+        draft.remarks.append(
+            f"UNSURE: {chosen!r} holds whole paths, so these columns are not used as levels: {others}"
+        )
         return {}
     found = nested_levels(sample, chosen)
     for name, why in found.left.items():

@@ -39,7 +39,9 @@ def draft_of(name: str, paths: Sequence[Path]) -> Draft:
         seen = "; ".join(
             [*(f"{f.path}: {', '.join(f.names[:6])}" for f in files.left[:3]), *files.unread[:3]]
         )
-        raise DataError(f"no file of {name} among those given ({seen}): {_first_line(EXPORTS[name])}")
+        raise DataError(
+            f"none of these files is a {name} export ({seen}); expected: {_first_line(EXPORTS[name])}"
+        )
     draft.remarks.insert(0, f"From {name}. {_first_line(EXPORTS[name])}")
     fill_in(draft, files)
     return draft

@@ -52,7 +52,7 @@ def nested_levels(table: pl.DataFrame, prefer: str | None = None) -> Levels:
     filled = {name: len(table) - table[name].null_count() for name in table.columns}
     left = {name: "has a single value" for name in count if count[name] <= 1}
     left |= {
-        name: "has a value of its own for nearly every row"
+        name: "has a different value in nearly every row"
         for name in count
         if filled[name] >= FEWEST and count[name] > OWN * filled[name]
     }
@@ -66,7 +66,7 @@ def nested_levels(table: pl.DataFrame, prefer: str | None = None) -> Levels:
     for name in order:
         if name not in path:
             same = next((o for o in path if count[o] == count[name] and _lies_within(table, name, o)), None)
-            left[name] = f"says the same as {same!r}" if same else f"does not nest with {' > '.join(path)}"
+            left[name] = f"repeats {same!r}" if same else f"does not nest with {' > '.join(path)}"
     return Levels(tuple(path), tuple(count[name] for name in path), left)
 
 

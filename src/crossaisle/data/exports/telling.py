@@ -15,9 +15,12 @@ from crossaisle.data.exports.sampling import names_of, sample_of
 from crossaisle.data.exports.words import COLUMNS, compared
 from crossaisle.data.ingest.clean import texts
 from crossaisle.data.ingest.values.moments import Clock, how_to_read, looks_like_excel
+from crossaisle.data.kinds import Kinds
 
 NAMED = 12
 """Maximum number of unused columns listed in a remark."""
+DEEPEST = 5
+"""Maximum number of category levels counted in a remark."""
 
 
 def show(draft: Draft, table: Table, *, guessed: bool) -> None:
@@ -31,6 +34,9 @@ def show(draft: Draft, table: Table, *, guessed: bool) -> None:
         if isinstance(name, list):
             rows = [values.drop_nulls() for n in name if (values := sample.get(n)) is not None]
             draft.examples[table, key] = " > ".join(repr(values[0][:40]) for values in rows if len(values))
+            if key == "categories" and all(n in sample for n in name):
+                levels = pl.DataFrame([sample[n].alias(str(k)) for k, n in enumerate(name)]).drop_nulls("0")
+                _tell_depth(draft, levels.select(pl.concat_list(pl.all()).list.drop_nulls()).to_series())
         values = sample.get(name) if isinstance(name, str) else None
         if values is None:
             continue
@@ -41,6 +47,8 @@ def show(draft: Draft, table: Table, *, guessed: bool) -> None:
             draft.examples[table, key] += f" UNSURE: or {', '.join(map(repr, others))}?"
         if key == "time":
             _tell_time(draft, seen)
+        if key == "kind":
+            _tell_kinds(draft, values)
         if key == "categories":
             _tell_categories(draft, seen)
 
@@ -80,7 +88,38 @@ def _tell_time(draft: Draft, seen: pl.Series) -> None:
             draft.remarks.append(f"UNSURE: times such as {seen[0]!r}: {hint}")
     elif looks_like_excel(int(np.min(micros)), int(np.max(micros))):
         draft.data["time_unit"] = "excel"
-        draft.remarks.append(f"UNSURE: times such as {seen[0]} were taken for a spreadsheet's days")
+        draft.remarks.append(f"UNSURE: times such as {seen[0]} were taken as a spreadsheet's day numbers")
+
+
+def _tell_kinds(draft: Draft, values: pl.Series) -> None:
+    """Kinds that nobody has named count for nothing: better said now than after an import."""
+    counts = values.drop_nulls().value_counts(sort=True)
+    unknown = [(k, n) for k, n in counts.rows() if not Kinds().meaning(k).known]
+    if unknown:
+        told = ", ".join(f"{kind!r} ({n:,})" for kind, n in unknown[:NAMED])
+        draft.remarks.append(
+            f"UNSURE: kinds of events that count for nothing until [data.kinds] says what they mean: {told}"
+        )
+
+
+def _tell_depth(draft: Draft, paths: pl.Series) -> None:
+    """How many categories each level makes: one of them is what the shop calls a category.
+
+    `paths`: lists of names, root first.
+    """
+    if "category_level" in draft.data or not len(paths):
+        return
+    depth = max(paths.list.len().to_list())
+    counts = [
+        paths.filter(paths.list.len() > level).list.head(level + 1).list.join(">").n_unique()
+        for level in range(min(depth, DEEPEST))
+    ]
+    if len(counts) > 1:
+        told = ", ".join(f"{level} has {n:,}" for level, n in enumerate(counts))
+        draft.remarks.append(
+            f"UNSURE: which level do you call a category? In the first rows level {told}: set category_level "
+            "(0 unless you say otherwise)"
+        )
 
 
 def _tell_level(draft: Draft, seen: pl.Series) -> None:
@@ -99,7 +138,7 @@ def _tell_level(draft: Draft, seen: pl.Series) -> None:
         level, above = level + 1, names[0]
     if level:
         draft.data["category_level"] = level
-        draft.remarks.append(f"UNSURE: all categories are below {above!r}: the level below counts")
+        draft.remarks.append(f"UNSURE: all categories are below {above!r}: the level below is used")
 
 
 def _tell_categories(draft: Draft, seen: pl.Series) -> None:
@@ -108,13 +147,20 @@ def _tell_categories(draft: Draft, seen: pl.Series) -> None:
     _tell_level(draft, seen)
     counts = {sign: int(seen.str.contains(sign, literal=True).sum()) for sign in (">", "/", "|", "::", ";")}
     sign = max(counts, key=lambda s: counts[s])
-    if 2 * counts[sign] <= len(seen) or sign == ">":
+    if 2 * counts[sign] <= len(seen):
+        return
+    if sign == ">":
+        _tell_depth(draft, _names(seen, ">"))
         return
     if sign in ("|", ";"):
         draft.data.setdefault("path_separator", sign)
-        draft.remarks.append(
-            f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between several categories"
-        )
+        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken as the separator between categories")
     else:
         draft.data["category_separator"] = sign
-        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between levels")
+        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken as the separator between levels")
+        _tell_depth(draft, _names(seen, sign))
+
+
+def _names(seen: pl.Series, separator: str) -> pl.Series:
+    """Paths as lists of names, root first."""
+    return seen.str.split(separator).list.eval(pl.element().str.strip_chars())

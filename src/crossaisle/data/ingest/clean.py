@@ -151,14 +151,14 @@ def alike(unknown: pl.Series, known: pl.Series) -> str | None:
     """A sentence if unknown ids differ from known ones only in leading zeros or case, else None."""
     for what, advice, same in (
         ("leading zeros", "export the ids of both tables as text", pl.col("id").str.strip_chars_start("0")),
-        ("upper and lower case", "write them alike", pl.col("id").str.to_lowercase()),
+        ("upper and lower case", "write both the same way", pl.col("id").str.to_lowercase()),
     ):
         left = pl.DataFrame({"id": unknown}).with_columns(same=same)
         right = pl.DataFrame({"id": known}).with_columns(same=same).unique("same")
         both = left.join(right, on="same", how="inner", maintain_order="left")
         if len(both):
             return str(
-                f"{len(both):,} unknown ids differ from known ones in {what} only, such as "
+                f"{len(both):,} unknown ids differ from known ids only in {what}, such as "
                 f"{both['id'][0]!r} and {both['id_right'][0]!r}: {advice}"
             )
     return None

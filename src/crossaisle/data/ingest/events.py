@@ -99,7 +99,7 @@ class EventReader:
         note_misread("events", self.source, self.ledger)
         if not self.tally.read:
             if self.item_ids is None:
-                raise DataError("there is a header but no row", file=self.source.file)
+                raise DataError("there is a header but no readable row", file=self.source.file)
             return no_events()
         self._refuse_ids()
         self._refuse_times()
@@ -270,16 +270,16 @@ class EventReader:
         if len(seen) > 1:
             mixture = ", ".join(f"{n:,} {what}" for what, n in seen.items())
             self.ledger.warn(
-                f"{self.source.file}: column {self.columns['time']!r} mixes {mixture}; "
-                "each value is read by its own form and magnitude"
+                f"{self.source.file}: column {self.columns['time']!r} mixes {mixture}; each value is "
+                "read in its own format"
             )
         high = self.last
         if self.earliest <= high < LOW_TIME and self.config.time_unit is None:
             if looks_like_excel(self.earliest, high):
                 raise DataError(
-                    f"all times are numbers from 20,000 to 80,000, such as {high / MICROS:g}, as a "
-                    "spreadsheet counts days: set time_unit to 'excel', or to 's' for seconds since 1970; if "
-                    "they only give an order, map the column to position",
+                    f"all times are numbers from 20,000 to 80,000, such as {high / MICROS:g}, like a "
+                    "spreadsheet's day numbers: set time_unit to 'excel', or to 's' for seconds since "
+                    "1970; if they only give an order, map the column to position",
                     file=self.source.file,
                     column=self.columns["time"],
                 )
@@ -321,8 +321,9 @@ class EventReader:
             return self.config.default_kind
         if "value" in joined and "quantity" not in joined and look_like_ratings(joined["value"]):
             self.ledger.warn(
-                f"{self.source.file}, column {self.columns['value']!r}: looks like ratings, low ones count "
-                "as dislikes; set default_kind = 'purchase' in [data] if these are prices or numbers"
+                f"{self.source.file}, column {self.columns['value']!r}: looks like ratings, so low "
+                "values count as dislikes; if these are prices or quantities, set default_kind = "
+                "'purchase' in [data]"
             )
             return "rating"
         return DEFAULT_KIND

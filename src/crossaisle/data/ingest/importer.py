@@ -119,7 +119,7 @@ def locate(table: TableConfig, name: str) -> Path | tuple[Path, ...]:
         return url_file(table.url, table.sha256)
     if table.hub is not None and table.file is not None:
         return hub_folder(table.hub, kind="dataset", patterns=[table.file]) / table.file
-    raise ConfigError(f"[data.{name}]: give path, url or hub: where the table is")
+    raise ConfigError(f"[data.{name}]: give path, url or hub to say where the table is")
 
 
 def import_frames(
@@ -288,7 +288,7 @@ def _item_columns(config: DataConfig, source: Source, ledger: Ledger) -> dict[st
     columns = (config.items or ItemsConfig()).columns
     if columns == ItemColumns() and "item_id" not in source.names and (found := feed_columns(source.names)):
         told = ", ".join(f"{name} = {'+'.join(names)}" for name, names in found.items())
-        ledger.warn(f"{source.file}: read as a product feed: {told}; set columns if it is none")
+        ledger.warn(f"{source.file}: read as a product feed: {told}; if it is not one, set columns")
         return found
     return match_columns(columns, source.names, source.file, source.nested)
 
@@ -322,5 +322,5 @@ def _without_robots(raw: Raw, n_items: int, cleaning: Cleaning) -> Raw:
     names = pl.Series(raw.users, dtype=pl.String).gather(raw.user[gone])
     cleaning.ledger.set_aside("events", "robot", "user_id", raw.rows[gone], names)
     if gone.all():
-        raise DataError("all users are hardly people", file=cleaning.ledger.tallies["events"].file)
+        raise DataError("all users look like robots", file=cleaning.ledger.tallies["events"].file)
     return without(raw, gone)

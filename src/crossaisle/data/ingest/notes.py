@@ -33,12 +33,12 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
     """Warns of what the data set cannot support."""
     taxonomy = dataset.taxonomy
     if not taxonomy.depth:
-        ledger.warn("items have no categories: everything about crossing categories will be empty")
+        ledger.warn("items have no categories, so all cross-category figures will be empty")
     elif len(taxonomy.names()) == 1:
         ledger.warn(
-            f"there is one category only ({taxonomy.names()[0]!r}): "
-            "everything about crossing categories will be empty"
-            + ("; set category_level if a lower level is meant" if taxonomy.depth > 1 else "")
+            f"there is only one category ({taxonomy.names()[0]!r}), so all cross-category figures "
+            "will be empty"
+            + ("; set category_level if you meant a lower level" if taxonomy.depth > 1 else "")
         )
     bare = sum(not p for p in taxonomy.paths)
     if taxonomy.depth and bare:
@@ -47,9 +47,9 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
     if "group" in dataset.items.columns and (note := large_groups(dataset.items["group"], dataset.n_items)):
         ledger.warn(note)
     if not len(dataset.events):
-        ledger.warn("there are no events: lists will stand on what is known of the items alone")
+        ledger.warn("there are no events: lists will be based on item data alone")
     elif dataset.n_users == 1:
-        ledger.warn("there is one user only: nothing can be learned from what others do")
+        ledger.warn("there is only one user: nothing can be learned from other users")
     lengths = np.diff(dataset.user_indptr)
     once = int((lengths == 1).sum())
     if once:
@@ -77,11 +77,11 @@ def warn_about_kinds(dataset: Dataset, ledger: Ledger, file: str, *, whole: bool
     if len(log) and not len(dataset.events) and (whole or unknown):
         named = f": unknown kinds {', '.join(unknown[:MOST_NAMED])}; {say}" if unknown else ""
         raise DataError(
-            f"none of {len(log):,} events says what somebody wants{named}", file=file, column="kind"
+            f"none of {len(log):,} events says what a user wants{named}", file=file, column="kind"
         )
     if unknown:
         ledger.warn(
-            f"{file}: unknown kinds of events count for nothing: {', '.join(unknown[:MOST_NAMED])}; {say}"
+            f"{file}: unknown kinds of events are not counted: {', '.join(unknown[:MOST_NAMED])}; {say}"
         )
 
 
@@ -95,7 +95,7 @@ def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabula
         hint = (
             "if this is postage, a bag or a deposit, leave it out"
             if what == "item"
-            else f"if it stands for guests, write an empty cell instead of {name!r}"
+            else f"if it stands for all guests, leave the cell empty instead of writing {name!r}"
         )
         ledger.warn(
             f"{what} {name!r} has {first:,} of {n_events.sum():,} events, over {FACTOR} times as many as "
@@ -113,13 +113,13 @@ def _warn_of_own_categories(taxonomy: Taxonomy, ledger: Ledger) -> None:
     signs = {sign: sum(sign in part for part in parts) for sign in ("/", "|", ">", ";", ",", ":", "\\")}
     sign = max(signs, key=lambda s: signs[s])
     hint = (
-        f"if {sign!r} stands between levels, set category_separator; if between paths, path_separator"
+        (f"if {sign!r} separates levels, set category_separator; if it separates paths, path_separator")
         if 2 * signs[sign] > len(parts)
         else "is this the right column, and category_level the right depth?"
     )
     ledger.warn(
-        f"{filled:,} items have {len(names):,} categories, such as {names[0][:80]!r}: nearly every item has "
-        f"one of its own; {hint}"
+        f"{filled:,} items have {len(names):,} categories, such as {names[0][:80]!r}: nearly "
+        f"every item has its own; {hint}"
     )
 
 
@@ -136,8 +136,8 @@ def large_groups(groups: pl.Series, n_items: int) -> str | None:
     name, n = found.row(0)
     more = f", and {len(found) - 1:,} more are as large" if len(found) > 1 else ""
     return (
-        f"group {shorten(name)} has {n:,} of {n_items:,} items{more}: lists show one item of a group; "
-        "is group_id the right column?"
+        f"group {shorten(name)} has {n:,} of {n_items:,} items{more}: lists show only one "
+        "item of a group; is group_id the right column?"
     )
 
 

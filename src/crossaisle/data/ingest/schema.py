@@ -69,11 +69,11 @@ def _require(
     needed = "user_id" if isinstance(columns, UserColumns) else "item_id"
     if needed not in found:
         hint = _header(names) or nearest(needed, names)
-        raise DataError(f"no such column{hint}; say which one it is in columns", file=file, column=needed)
+        raise DataError(f"no such column{hint}; name the right one in columns", file=file, column=needed)
     if isinstance(columns, EventColumns) and not {"user_id", "basket_id"} & set(found):
         hint = _header(names) or nearest("user_id", names)
         raise DataError(
-            f"events need a user or a basket: no such column{hint}; say which one it is in columns",
+            f"events need a user or a basket: no such column{hint}; name the right one in columns",
             file=file,
             column="user_id",
         )

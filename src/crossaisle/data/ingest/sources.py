@@ -73,7 +73,7 @@ def _continued(source: Source, first: Source, part: Part, config: FileConfig, li
     if whole or set(source.names) & set(first.names) or (config.format or part.kind) not in ("csv", "tsv"):
         return source
     again = _open(part, replace(config, header=False, names=first.names), limits)
-    again.notes.append(f"{part.file}: has no header, its columns are those of {first.file}")
+    again.notes.append(f"{part.file}: has no header; its columns are taken from {first.file}")
     return again
 
 

@@ -165,7 +165,13 @@ def read_items(
         for name, kind in ITEM_SCHEMA.items()
         if name in frame.columns
     )
-    frame = frame.with_columns(_where_given(pl.DataFrame(columns)[keep], source, ledger))
+    given = pl.DataFrame(columns)[keep]
+    if (
+        "currency" in given.columns
+        and given["currency"].n_unique() - bool(given["currency"].null_count()) < 2
+    ):
+        given = given.drop("currency")  # the others were of rows that were not kept
+    frame = frame.with_columns(_where_given(given, source, ledger))
     windows = {name: _moments(whole, name, config)[keep] for name in WINDOWS if name in found}
     return Items(frame, [paths[i] for i in keep], source.file_rows(keep), windows)
 
@@ -183,6 +189,7 @@ def _currency(whole: Whole, reader: NumberReader, *, said: bool) -> pl.Series | 
         beside, column = reader.currency(whole.column("price")), whole.text("currency")
         codes = currency_codes(column)
         whole.repair("unreadable_currency", "currency", (column.is_not_null() & codes.is_null()).to_numpy())
+        whole.repair("two_currencies", "currency", (beside != codes).fill_null(False).to_numpy())
         currency = beside.fill_null(codes)
         reader.currencies = Counter(dict(currency.drop_nulls().value_counts().rows()))
     if len(reader.currencies) < 2:
@@ -195,8 +202,8 @@ def _currencies(known: pl.Series, source: Source, ledger: Ledger) -> pl.Series:
     usual = str(known.drop_nulls().mode().sort().first())
     other = int((known != usual).sum())
     ledger.warn(
-        f"{source.file}: min_price and max_price hold for {usual}: {other:,} items priced in other currencies"
-        " are in no price band"
+        f"{source.file}: min_price and max_price apply to {usual}: {other:,} items priced in "
+        "other currencies match no price range"
     )
     return known.fill_null(usual)
 
@@ -274,7 +281,7 @@ def read_users(
 def _texts(whole: Whole, name: str, mojibake: Mojibake) -> pl.Series:
     if pa.types.is_binary(whole.column(name).type) or pa.types.is_large_binary(whole.column(name).type):
         whole.ledger.warn(
-            f"{whole.source.file}: column {whole.found[name][0]!r} holds bytes, not text: unused"
+            f"{whole.source.file}: column {whole.found[name][0]!r} holds bytes, not text, and is not used"
         )
         return pl.Series([None] * len(whole.ids), dtype=pl.String)
     clean, rules = read_text(name, whole.text(name, tidied=False), mojibake, whole.nulls)
@@ -328,8 +335,9 @@ def _how_to_read(whole: Whole, cells: Sequence[str | None], config: DataConfig) 
         sign = missing_separator(dict.fromkeys(cells), config.category_separator)
         if sign is not None:
             whole.ledger.warn(
-                f"{whole.source.file}, column {whole.found['categories'][0]!r}: cells seem to hold several "
-                f"categories each, with {sign!r} between them, and were read as one path: set path_separator"
+                f"{whole.source.file}, column {whole.found['categories'][0]!r}: cells seem to hold "
+                f"several categories each, separated by {sign!r}, but were read as one path: set "
+                "path_separator"
             )
     return Reading(
         separator=config.category_separator,
@@ -349,6 +357,6 @@ def note_contradictions(paths: Iterable[Paths], ledger: Ledger) -> None:
     if both:
         shown = ", ".join(f"{a!r} and {b!r}" for a, b in both[:3])
         ledger.warn(
-            f"categories contradict: {shown}{' …' if len(both) > 3 else ''} each stand above the other; "
-            "both paths are kept"
+            f"categories contradict each other: {shown}{(' …' if len(both) > 3 else '')} each "
+            "stand above the other; both paths are kept"
         )

@@ -37,7 +37,7 @@ class Whole:
         tally = ledger.tallies[table] = Tally(source.file, source.encoding, files=source.files)
         note_misread(table, source, ledger)
         if not batches or not sum(b.num_rows for b in batches):
-            raise DataError("there is a header but no row that can be read", file=source.file)
+            raise DataError("there is a header but no readable row", file=source.file)
         self.raw = one_table(batches)
         tally.read += self.raw.num_rows
         self.ids, repaired, refused = tidied_ids(self.text(id_name, tidied=False), nulls)
@@ -134,8 +134,8 @@ def no_ids(rule: str, value: str | None, name: str, column: str, source: Source)
         fields = source.nested.get(top, ())
         inner = fields[0] if fields else f"{top}.{name}"
         what = (
-            f"a list or an object is no id: set explode = {top!r} and map {name} to a field of it, "
-            f"such as {inner!r}"
+            f"a list or an object is not an id: set explode = {top!r} and map {name} to a field "
+            f"of it, such as {inner!r}"
         )
     return DataError(what, file=source.file, column=column, value=value)
 

@@ -140,7 +140,7 @@ class Names:
         categories, item = self._categories(name), self._item(name)
         if categories and name in self.dataset.item_ids:
             raise DataError(
-                f"{shorten(name)} is a category and an item: write category:{name} or item:{name}"
+                f"{shorten(name)} is both a category and an item: write category:{name} or item:{name}"
             )
         if categories:
             return self._category(name)

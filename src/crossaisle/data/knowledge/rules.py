@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from crossaisle.data.ingest.readers.csv_rows import csv_rows
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.data.text.control import tidied
-from crossaisle.errors import DataError, nearest, shorten
+from crossaisle.errors import DataError, either, nearest, shorten
 
 Kind = Literal["goes with", "never with", "staple"]
 Direction = Literal["both", "one way"]
@@ -75,7 +75,7 @@ def read_rules(path: str | Path) -> tuple[Rule, ...]:
     rules, problems = parse(path)
     if problems:
         first, more = problems[0], len(problems) - 1
-        rest = f"; {more} more wrong line(s): crossaisle knowledge check names all" if more else ""
+        rest = f"; {more} more wrong line(s): crossaisle knowledge check lists them all" if more else ""
         raise DataError(f"{first}{rest}")
     return tuple(rules)
 
@@ -171,8 +171,8 @@ def _by_column(columns: Sequence[str], cells: Sequence[str], where: str) -> dict
     alone = [cell for at, cell in enumerate(cells) if cell and (at >= len(columns) or not columns[at])]
     if alone:
         rule = (
-            f"{len(cells)} cells for {len([c for c in columns if c])} columns: put a text that holds the "
-            "delimiter in double quotes"
+            f"{len(cells)} cells for {len([c for c in columns if c])} columns: put text that "
+            "contains the delimiter in double quotes"
         )
         raise DataError(rule, file=where, value=alone[0])
     return dict(zip(columns, [*cells, *[""] * len(columns)], strict=False))
@@ -225,7 +225,7 @@ def _rule_of(cells: dict[str, str], where: str, number: int) -> Rule:
 
 def _one_of(column: str, known: Sequence[str], found: str) -> str:
     hint = nearest(found, known)
-    choices = " or ".join(map(repr, known))
+    choices = either([repr(choice) for choice in known])
     return f"{column} must be {choices}{hint if 'did you mean' in hint else ''}"
 
 
@@ -251,10 +251,10 @@ def _check_consistent(rule: Rule, seen: dict[tuple[str, str], Rule], where: str)
             continue
         pair = shorten(f"{source}, {target}" if target else source)
         if before.kind != rule.kind:
-            said = f"line {before.line} says {before.kind!r} of the same pair: keep one of the two"
+            said = f"line {before.line} already says {before.kind!r} of the same pair: keep one of the two"
             raise DataError(said, file=where, value=pair)
         raise DataError(
-            f"line {before.line} is about the same pair: keep one of the two", file=where, value=pair
+            f"line {before.line} is already about the same pair: keep one of the two", file=where, value=pair
         )
     for source, target in directions:
         seen[source.lower(), target.lower()] = rule

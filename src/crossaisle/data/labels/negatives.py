@@ -112,7 +112,9 @@ def _draw(dataset: Dataset, scheme: Scheme, rng: np.random.Generator) -> Draw:
         return lambda item: np.searchsorted(mass, rng.random(len(item)) * mass[-1], side="right")
     leaf, code = dataset.taxonomy.codes(-1), dataset.taxonomy.codes()
     if not (code >= 0).any():
-        raise DataError(f"{dataset.name}: no item has a category, which negatives of a category need")
+        raise DataError(
+            f"{dataset.name}: no item has a category, so the scheme 'category' has nothing to draw from"
+        )
     # An item alone in its deepest category draws from the shop's category level.
     alone = (leaf >= 0) & (np.bincount(leaf[leaf >= 0], minlength=leaf.max() + 1)[leaf] < 2)
     group = np.where(alone | (leaf < 0), np.where(code >= 0, code + leaf.max() + 1, -1), leaf)
@@ -164,8 +166,8 @@ def _seen(
     seen = seen[~is_in(seen, chosen)]
     if not len(seen):
         raise DataError(
-            "negatives of the scheme 'seen' need events that came to nothing, such as views, of users who "
-            "chose something; there are none"
+            "the scheme 'seen' needs items that users saw but did not choose, such as views, "
+            "from users who chose something; there are none"
         )
     seen = seen[rng.permutation(len(seen))]
     seen = seen[np.argsort(seen // n, kind="stable")]

@@ -65,8 +65,8 @@ def _rows(path: Path) -> tuple[About, Iterator[tuple[int, dict[str, str]]]]:
     about = next((a for a, pair in COLUMNS.items() if set(pair) <= set(names)), None)
     if about is None or not {"label", "annotator"} <= set(names):
         raise DataError(
-            f"{path}: needs the columns label, annotator, and user_id and item_id or item_a and item_b "
-            f"(found {', '.join(names) or 'none'})"
+            f"{path}: needs the columns label and annotator, and either user_id and item_id or "
+            f"item_a and item_b (found {', '.join(names) or 'none'})"
         )
 
     def cells() -> Iterator[tuple[int, dict[str, str]]]:
@@ -89,7 +89,7 @@ def _count(
             raise DataError(f"{path}, line {number}: an id or the annotator is empty")
         votes = given.setdefault(pair, {})
         if votes.get(who, WORDS[word]) != WORDS[word]:
-            raise DataError(f"{path}, line {number}: {shorten(who)} labels {', '.join(pair)} both ways")
+            raise DataError(f"{path}, line {number}: {shorten(who)} labels {', '.join(pair)} both yes and no")
         votes[who] = WORDS[word]
 
 

@@ -47,7 +47,7 @@ def check_names(rules: RuleSet, dataset: Dataset, where: str) -> None:
     for one in found:
         if one.unknown:
             more = sum(len(each.unknown) for each in found) - 1
-            rest = f"; {more} more unknown name(s): crossaisle rules check names all" if more else ""
+            rest = f"; {more} more unknown name(s): crossaisle rules check lists them all" if more else ""
             raise ConfigError(f"{where}, rule {one.rule.id!r}: {one.unknown[0]}{rest}")
 
 

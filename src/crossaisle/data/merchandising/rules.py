@@ -184,8 +184,8 @@ class RuleSet:
                 raise ConfigError(f"two rules are called {one.id!r}: ids must differ")
         for one, other in _same_place(self.rules):
             raise ConfigError(
-                f"rules {one.id!r} and {other.id!r} pin the same place {one.position}: give one another "
-                "position, other placements or other days"
+                f"rules {one.id!r} and {other.id!r} pin the same place {one.position}: give one of "
+                "them another position, other placements or other days"
             )
 
     def __bool__(self) -> bool:
@@ -297,5 +297,5 @@ def _wrong_list(field_name: str, names: Sequence[str]) -> str:
     wrong = next((name for name in names if not name.strip() or len(name) > LONGEST), None)
     if wrong is None:
         bare = next((name for name in names if words_of(name) == ()), None)
-        return f"{field_name}: {bare.strip()!r} names no word" if bare is not None else ""
+        return f"{field_name}: {bare.strip()!r} needs at least one word" if bare is not None else ""
     return f"{field_name}: a name must have 1 to {LONGEST} characters (found {shorten(wrong)})"

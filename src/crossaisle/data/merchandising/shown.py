@@ -58,10 +58,10 @@ def notices_of(one: Matched, dataset: Dataset) -> list[str]:
     """Notices for the merchandiser: names that match nothing, overlapping sides."""
     out = [*one.unknown, *(f"{name}: no title has these words" for name in one.silent)]
     if len(one.items) == dataset.n_items and one.rule.action == "never":
-        out.append("takes every item of the shop out")
+        out.append("removes every item of the shop")
     both = np.intersect1d(one.items, one.beside)
     if len(both) and one.rule.action == "never-with":
-        out.append(f"{len(both):,} item(s) are on both sides and never stand beside each other")
+        out.append(f"{len(both):,} item(s) are on both sides and never appear together")
     return out
 
 

@@ -107,7 +107,7 @@ def describe_table(facts: dict[str, Any]) -> Table:
     unknown = "unknown, order only" if facts["events"] else "no events yet"
     row("time", " to ".join(facts["time"]) if facts["time"] else unknown)
     if facts["sparsity"] is not None:
-        row("sparsity", f"{facts['sparsity']:.4%} of user-item pairs never met")
+        row("sparsity", f"{facts['sparsity']:.4%} of user-item pairs have no event")
         row("repeats", f"{facts['repeat_share'] or 0:.1%} of events")
     row("events per user", spread(facts["events_per_user"]))
     row("events per item", spread(facts["events_per_item"]))

@@ -27,7 +27,7 @@ def cold_items(dataset: Dataset, *, share: float = 0.1, seed: int = 0, most: int
     order = np.random.default_rng(seed).permutation(dataset.n_items)
     size = int(share * dataset.n_items)
     if size < 1:
-        raise DataError(f"{dataset.n_items} items are too few to hide a share of {share} of them")
+        raise DataError(f"{dataset.n_items} items are too few to hold out a share of {share} of them")
     test, both = np.zeros(dataset.n_items, bool), np.zeros(dataset.n_items, bool)
     test[order[:size]] = True
     both[order[: 2 * size]] = True
@@ -64,7 +64,8 @@ def cold_users(dataset: Dataset, *, share: float = 0.1, given: int = 1, seed: in
     size = int(share * len(able))
     if size < 1:
         raise DataError(
-            f"{len(able)} users with more than {given} events are too few to hide a share of {share} of them"
+            f"{len(able)} users with more than {given} events are too few to hold out a share of "
+            f"{share} of them"
         )
     order = np.random.default_rng(seed).permutation(able)
     test, both = np.zeros(dataset.n_users, bool), np.zeros(dataset.n_users, bool)

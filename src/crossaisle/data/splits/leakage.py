@@ -58,8 +58,8 @@ def check_leaks(split: Split, dataset: Dataset | None = None) -> tuple[str, ...]
     found = leaks(split, dataset)
     if hard := [leak for leak in found if leak.hard]:
         raise DataError(
-            f"the split leaks, so that figures would be too good: {'; '.join(map(str, hard))}; remove these "
-            "events, baskets or columns, or choose another [split] protocol"
+            f"the split leaks, so metrics would be too optimistic: {'; '.join(map(str, hard))}; "
+            "remove these events, baskets or columns, or choose another [split] protocol"
         )
     soft = tuple(f"leakage check: {leak}" for leak in found)
     return soft or ("leakage check: nothing of the held-out events is in training",)

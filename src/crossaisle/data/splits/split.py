@@ -128,7 +128,10 @@ def _note_targets(dataset: Dataset) -> tuple[str, ...]:
     if wanted == len(dataset.events):
         return ()
     role = ROLES[int(dataset.roles[dataset.wanted][0])] if dataset.roles is not None else ""
-    return (f"targets are of the kind {role}: {wanted:,} of {len(dataset.events):,} events that stand",)
+    return (
+        f"targets are of the kind {role}: {wanted:,} of {len(dataset.events):,} events, "
+        "without those taken back",
+    )
 
 
 def window_cases(dataset: Dataset, history: Dataset, window: Mask, now: float, mask_seen: bool) -> EvalCases:

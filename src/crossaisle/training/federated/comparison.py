@@ -58,7 +58,7 @@ class Member:
         scorers = {"it": lambda histories: adapter.score_rows(histories, self.vectors)}
         owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
         places = first_places(scorers, cases, self.dataset.taxonomy, whole, k=K)["it"]
-        relevant = Relevant.spread(owner, places.rank["open"], places.ties["open"], len(cases))
+        relevant = Relevant(owner, places.rank["open"], len(cases), places.ties["open"])
         return np.nan_to_num(ndcg(relevant, K)).astype(np.float32)
 
     def worth(self, adapter: Adapter, most: int) -> float:

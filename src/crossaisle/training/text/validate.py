@@ -92,10 +92,10 @@ class Held:
             scores[histories.owner, np.searchsorted(rows, histories.item)] = -np.inf
         owner = np.repeat(np.arange(len(self.cases)), np.diff(self.cases.target_indptr))
         own = scores[owner, np.searchsorted(rows, self.cases.target)]
-        rank = 1.0 + (scores[owner] > own[:, None]).sum(axis=1)
-        rank[np.isneginf(own)] = np.inf
-        ties = np.ones(len(rank), np.int64)
-        gains: Floats = ndcg(Relevant.spread(owner, rank, ties, len(self.cases)), 10).astype(np.float32)
+        ties = np.maximum((scores[owner] == own[:, None]).sum(axis=1), 1)
+        rank = (scores[owner] > own[:, None]).sum(axis=1) + (ties + 1) / 2
+        rank[~(own > -np.inf)] = np.inf  # no candidate, or no number
+        gains: Floats = ndcg(Relevant(owner, rank, len(self.cases), ties), 10).astype(np.float32)
         return gains
 
 

@@ -125,7 +125,7 @@ def _same(counts: Mapping[str, int], known: Mapping[str, int], words: Mapping[st
                     other,
                     best[key],
                     0.99,
-                    f"alike but for case, accents and punctuation ({counts[best[key]]:,})",
+                    f"the same except for case, accents and punctuation ({counts[best[key]]:,})",
                 )
     total = {key: sum(counts[s] for s in spellings) for key, spellings in by_key.items()}
     slips: dict[str, tuple[float, str]] = {}
@@ -137,7 +137,7 @@ def _same(counts: Mapping[str, int], known: Mapping[str, int], words: Mapping[st
         while frequent in slips and slips[frequent][0] >= 0.9 and total[slips[frequent][1]] > total[frequent]:
             frequent = slips[frequent][1]
         for name in by_key[rare]:
-            yield name, best[frequent], sure, f"a letter from {best[frequent]!r} ({total[frequent]:,})"
+            yield name, best[frequent], sure, f"one letter from {best[frequent]!r} ({total[frequent]:,})"
 
 
 def _near(keys: Sequence[str], total: Mapping[str, int]) -> Iterable[tuple[str, str]]:

@@ -60,7 +60,7 @@ def orphans(counts: Mapping[Path, int]) -> Iterable[Proposal]:
             after=SEPARATOR.join(home),
             confidence=sure,
             rows=counts[path],
-            why=f"stands below {SEPARATOR.join(home[:-1])!r} elsewhere ({counts[home]:,} products)",
+            why=f"is below {SEPARATOR.join(home[:-1])!r} elsewhere ({counts[home]:,} products)",
         )
 
 

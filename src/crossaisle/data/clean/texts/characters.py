@@ -90,8 +90,8 @@ class Mojibake:
         notes = []
         if self.suspects:
             notes.append(
-                f"{self.suspects:,} texts look as if they had been read in a wrong encoding: to put them "
-                f"right, run  {install_command(EXTRA)}"
+                f"{self.suspects:,} texts look as if they were read in the wrong encoding: to repair "
+                f"them, run  {install_command(EXTRA)}"
             )
         return StepReport(
             name="mojibake",

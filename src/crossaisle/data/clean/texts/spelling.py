@@ -155,5 +155,5 @@ def _proposal(
         after=best,
         confidence=min(sure + 0.04, 0.99),
         rows=counts[word],
-        why=f"{best!r} stands in {counts[best]:,} titles, beside the same words {together:,} times",
+        why=f"{best!r} is in {counts[best]:,} titles, next to the same words {together:,} times",
     )

@@ -138,7 +138,7 @@ class Cleaning:
                 if out.any()
                 else "set robots = 'on' in [data.clean] to set them aside"
             )
-            self.ledger.warn(f"{len(named):,} users are hardly people: {shown}; {todo}")
+            self.ledger.warn(f"{len(named):,} users look like robots: {shown}; {todo}")
         return out if out.any() else None
 
     def _book(self, table: str, report: StepReport, rows: npt.NDArray[np.int64]) -> None:

@@ -58,8 +58,8 @@ def _trouble(
     else:
         last = number + len(record) - 1
         rule = (
-            f"a quote ({quote}) is opened here and closed amid the text of line {last}: close it before, or "
-            "write a quote within a quoted text twice"
+            f"a quote ({quote}) is opened here and closed in the middle of line {last}: close it "
+            "earlier, or double quotes inside quoted text"
         )
     return DataError(rule, file=f"{file}, line {opened}")
 

@@ -44,8 +44,8 @@ def read_csv(part: Part, config: FileConfig, limits: ReadLimits, *, tabs: bool) 
     )
     if config.header and looks_like_data(form.first):
         source.notes.append(
-            f"{file}: the first line looks like data ({_shown(form.first)}) and was read as the names of the "
-            "columns: set header = false if it is a row"
+            f"{file}: the first line looks like data ({_shown(form.first)}) and was read as "
+            "column names: set header = false if it is a row"
         )
 
     def set_aside(row: Any) -> str:
@@ -112,8 +112,9 @@ def _swallowed(file: str, stream: Callable[[], Any], rows: int, header: bool) ->
     if lines_of_data <= rows:
         return []
     return [
-        f"{file}: {lines_of_data:,} lines are {rows:,} rows, the other {lines_of_data - rows:,} "
-        "stand within quotes; if they should be rows, set quote to ''"
+        f"{file}: {lines_of_data:,} lines make {rows:,} rows: the other "
+        f"{lines_of_data - rows:,} are inside quotes; if each line should be a row, set quote "
+        "to ''"
     ]
 
 
@@ -135,7 +136,9 @@ def _form(part: Part, encoding: str, config: FileConfig, limits: ReadLimits, *, 
         head = itertools.dropwhile(lambda line: not line.strip("\r\n"), lines(text, part.file, limits))
         first = next(head, "")
         if "\0" in first:
-            raise DataError("NUL bytes in the first line: this is no text, or damaged", file=part.file)
+            raise DataError(
+                "NUL bytes in the first line: this is not a text file, or it is damaged", file=part.file
+            )
         if delimiter is None:
             delimiter = max(",;\t|", key=first.count)
             if not first.count(delimiter) and "::" in first:

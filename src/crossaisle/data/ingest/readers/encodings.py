@@ -33,7 +33,7 @@ def find_encoding(
         wrong = _first_wrong_byte(open_bytes, given)
         if wrong is not None:
             raise DataError(
-                f"not {given}: byte {wrong[0]} does not fit; leave encoding unset to find it out",
+                f"not {given}: byte {wrong[0]} does not fit; leave encoding unset to detect it",
                 file=file,
                 row=wrong[1],
             )

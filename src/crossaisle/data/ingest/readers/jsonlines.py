@@ -36,7 +36,7 @@ def read_json(file: str, opener: Callable[[], IO[bytes]], config: FileConfig, li
             top.update(value)
             _collect(value, "", names, nested)
     if not names:
-        raise DataError("no line holds a JSON object: write one object a line, or one array", file=file)
+        raise DataError("no line holds a JSON object: write one object per line, or one array", file=file)
     source = Source(file, tuple(names), lambda _: iter(()), 1, encoding, [note] if note else [])
     source.nested = {name: tuple(fields) for name, fields in nested.items()}
 
@@ -99,13 +99,13 @@ def _array(file: str, opener: Callable[[], IO[bytes]], encoding: str, limits: Re
         whole = text.read(limits.json_array + 1)
     if len(whole) > limits.json_array:
         raise DataError(
-            f"one JSON array of more than {limits.json_array >> 20} MB: write one object a line instead",
+            f"one JSON array of more than {limits.json_array >> 20} MB: write one object per line instead",
             file=file,
         )
     try:
         value = json.loads(whole)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"neither one JSON object a line nor a JSON array ({error})", file=file) from None
+        raise DataError(f"neither one JSON object per line nor a JSON array ({error})", file=file) from None
     return value if isinstance(value, list) else [value]
 
 

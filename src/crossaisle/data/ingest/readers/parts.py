@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
+from crossaisle.artifact import FORMAT, MANIFEST
 from crossaisle.data.ingest.limits import ReadLimits
 from crossaisle.data.ingest.readers.partitions import partition_of
 from crossaisle.data.ingest.readers.workbook import WORKBOOKS, sheet_names
@@ -116,22 +117,26 @@ class _Search:
             raise DataError(f"no such file{nearest(path.name, siblings) if siblings else ''}", file=str(path))
 
     def _of_folder(self, folder: Path) -> Iterator[Part]:
-        there = [
+        found = [
             file
             for file in sorted(folder.rglob("*"))
-            if file.is_file()
-            and not any(name.startswith((".", "_", "~$")) for name in file.relative_to(folder).parts)
+            if not any(name.startswith((".", "_", "~$")) for name in file.relative_to(folder).parts)
         ]
+        ours = [one for one in found if one.is_dir() and _is_output(one)]
+        there = [f for f in found if f.is_file() and not set(ours) & set(f.parents)]
         tables = [f for f in there if known_format(f.name) or f.suffix.lower() == ".zip"]
         if self.tolerant or not tables:  # a workbook next to a table's files is not part of it
             tables = [f for f in there if f in tables or f.suffix.lower() in WORKBOOKS]
         filled = [f for f in tables if f.stat().st_size]
         if not filled:
             known = ", ".join((*SUFFIXES, *WORKBOOKS))
-            what = "only empty files" if tables else f"no file of a table ({known})"
+            what = "only empty files" if tables else f"no table file ({known})"
             raise DataError(f"the folder holds {what}", file=str(folder))
-        self._leave_out(folder, "of no known format", [f for f in there if f not in tables])
+        self._leave_out(folder, "of unknown format", [f for f in there if f not in tables])
         self._leave_out(folder, "empty", [f for f in tables if f not in filled])
+        if not self.tolerant:
+            outer = [f for f in ours if not set(ours) & set(f.parents)]
+            self._leave_out(folder, "written by crossaisle", outer)
         for file in filled:
             yield from self.behind(file, folder)
 
@@ -165,7 +170,7 @@ class _Search:
             raise DataError(f"cannot be read as a zip file ({error})", file=str(path)) from None
         outside = [m.filename for m in members if leads_out(m.filename)]
         if outside:
-            self._leave_out(path, "named as if they lay outside of the zip file", outside)
+            self._leave_out(path, "with paths outside the zip file", outside)
         members = [m for m in members if not leads_out(m.filename) and not _hidden(m.filename)]
         names = sorted(m.filename for m in members if m.file_size)
         tables = [n for n in names if known_format(n)] or names[: len(names) == 1]
@@ -174,7 +179,7 @@ class _Search:
             wanted = "table" if pattern == "*" else f"file {pattern!r}"
             raise DataError(f"the zip file holds no {wanted} ({_few(names)})", file=str(path))
         if pattern == "*":
-            self._leave_out(path, "of no known format", [n for n in names if n not in tables])
+            self._leave_out(path, "of unknown format", [n for n in names if n not in tables])
             self._leave_out(path, "empty", [m.filename for m in members if not m.file_size])
         for name in chosen:
             yield Part(f"{path}/{name}", partial(_open_member, path, name, self.limits), path.parent)
@@ -190,6 +195,14 @@ class _Search:
         for name in chosen:
             file = f"{path}/{name}" if pattern != "*" or len(visible) > 1 else str(path)
             yield Part(file, partial(_open, path), path.parent, path, sheet=name)
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether a run, an import or a model lies in a folder: none of them is a table of a shop."""
+    if any((folder / name).is_file() for name in ("run.json", "rejected.parquet")):
+        return True
+    manifest = folder / MANIFEST
+    return manifest.is_file() and f'"format": "{FORMAT}"' in manifest.read_text("utf-8", "replace")[:100]
 
 
 def _holds_tables(path: Path) -> bool:
@@ -270,12 +283,14 @@ class _Unpacked(io.RawIOBase):
             with self._path.open("rb") as file:
                 if file.read(2) != b"\x1f\x8b":
                     raise
-            raise OSError("bytes follow that are not gzip: damaged, or something was appended") from None
+            raise OSError(
+                "trailing bytes are not gzip: the file is damaged, or something was appended"
+            ) from None
         self._length += count
         if self._length > self._most:
             raise DataError(
-                f"unpacks to more than {self._most // 1_000_000:,} MB, {self._growth} times its size: "
-                "if it is what it should be, unpack it first",
+                f"unpacks to more than {self._most // 1000000:,} MB, {self._growth} times its size: "
+                "if this is expected, unpack it first",
                 file=str(self._path),
             )
         return count

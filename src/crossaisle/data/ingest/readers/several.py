@@ -43,7 +43,7 @@ def as_one(file: str, sources: Sequence[Source]) -> Source:
         for number, source in enumerate(sources):
             if source.names != names and (lacks := [n for n in wanted if n not in source.names]):
                 source.notes.append(
-                    f"{source.file}: has no column {', '.join(map(repr, lacks))}: empty there"
+                    f"{source.file}: has no column {', '.join(map(repr, lacks))}, so it is empty there"
                 )
             starts.append(done)
             there = [n for n in wanted if n in source.names]

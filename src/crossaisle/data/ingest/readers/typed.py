@@ -57,7 +57,7 @@ def of_frame(frame: Any, what: str, limits: ReadLimits = READ_LIMITS) -> Source:
             )
     except pa.ArrowException as error:
         raise DataError(
-            f"a column mixes types ({first_line(error)}); make it text first", file=what
+            f"a column mixes types ({first_line(error)}); convert it to text first", file=what
         ) from None
 
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -33,7 +33,7 @@ def read_xml(part: Part, limits: ReadLimits) -> Source:
     for row in itertools.islice(_rows(part), limits.json_head):
         names.update(dict.fromkeys(row))
     if not names:
-        raise DataError(f"no product in it: none of the elements {', '.join(RECORDS)}", file=part.file)
+        raise DataError(f"no product found: it has none of the elements {', '.join(RECORDS)}", file=part.file)
 
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
         rows = _rows(part)

@@ -104,7 +104,7 @@ def _refuse(odd: np.ndarray, cells: pa.Array, column: str, source: Source) -> No
     """`DataError` if no row contains a list."""
     if len(odd) and len(odd) + cells.null_count == len(cells):
         value = cells[int(odd[0])].as_py()
-        raise DataError("explode: not a list in JSON", file=source.file, column=column, value=value)
+        raise DataError("explode: not a JSON list", file=source.file, column=column, value=value)
 
 
 def _entries(text: str | None) -> list[Any] | None:

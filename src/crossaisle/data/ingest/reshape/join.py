@@ -71,7 +71,7 @@ def _by_key(right: Source, key: str, columns: Sequence[str], take: str, limits: 
         if rows > limits.joined:
             raise DataError(f"join: more than {limits.joined:,} rows; join it beforehand", file=right.file)
     if not rows:
-        raise DataError("join: no row that can be read", file=right.file)
+        raise DataError("join: no readable row", file=right.file)
     table = pl.concat(parts).rename({key: KEY}).filter(pl.col(KEY).is_not_null())
     if take == "all":
         listed = pl.col(*columns).drop_nulls().unique(maintain_order=True).str.join(", ")

@@ -26,7 +26,7 @@ def read_tree(config: TreeConfig, ledger: Ledger) -> Tree:
         need(source, column, "category_tree")
     parts = [texts_of(batch, columns) for batch in source.batches(columns)]
     if not parts:
-        raise DataError("there is a header but no row that can be read", file=source.file)
+        raise DataError("there is a header but no readable row", file=source.file)
     table = pl.concat(parts).with_columns(tidy_ids(pl.col(config.id, config.parent)))
     rows = table.filter(pl.col(config.id).is_not_null()).unique(config.id, keep="first", maintain_order=True)
     above = dict(zip(rows[config.id], rows[config.parent], strict=True))
@@ -44,6 +44,6 @@ def read_tree(config: TreeConfig, ledger: Ledger) -> Tree:
         tree[key] = tuple(called[c] for c in reversed(chain))
     if circles:
         ledger.warn(
-            f"{source.file}: {len(circles):,} categories stand above themselves, such as {circles[0]!r}"
+            f"{source.file}: {len(circles):,} categories are their own ancestors, such as {circles[0]!r}"
         )
     return tree

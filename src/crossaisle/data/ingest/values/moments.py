@@ -71,7 +71,7 @@ class Clock:
             _parse(pl.Series(["x"]), self._formats[0])
         except pl.exceptions.PolarsError as error:
             reason = str(error).splitlines()[0]
-            raise ConfigError(f"[data]: time_unit: {self.unit!r} reads no moment ({reason})") from None
+            raise ConfigError(f"[data]: time_unit: {self.unit!r} cannot read any time ({reason})") from None
 
     def read(self, values: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """int64 microseconds, and a mask of those that could be read. Absent values are not."""
@@ -191,7 +191,7 @@ def how_to_read(text: pl.Series) -> str:
     # a year of two digits would be one of antiquity
     fits = [p for p in patterns if (_parse(text, p) >= 0).fill_null(False).all()]
     if len(text) and not fits and text.str.contains(ZONE).all():
-        return "names of time zones are not read; write offsets, such as +0100"
+        return "names of time zones cannot be read; write offsets, such as +0100"
     if not len(text) or not fits:
         return "set time_unit to their format, such as '%d/%m/%Y %H:%M'"
     return "set time_unit to " + " or ".join(map(repr, fits[:3]))

@@ -8,8 +8,11 @@ anything else.
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +27,12 @@ from crossaisle.data.ingest.source import Source
 from crossaisle.errors import DataError
 
 Mask = npt.NDArray[np.bool_]
-_CURRENCY = r"[A-Z]{3}|[A-Z]{0,2}\p{Sc}|kr\.?|Kč|zł|Fr\.?|руб\.?|лв\.?"
+_WORDS = (
+    "euros?|eur|usd|gbp|chf|jpy|cny|inr|sek|nok|dkk|pln|czk|huf|ron|bgn|try|rub|uah|aud|cad|nzd|sgd|hkd|krw|thb|"
+    r"vnd|idr|myr|php|brl|mxn|zar|aed|sar|ils|kr\.?|kč|zł|fr\.?|rs\.?|руб\.?|лв\.?"
+)
+"""In letters of any case; other words, such as pcs, are no currency."""
+_CURRENCY = rf"[A-Z]{{3}}|[A-Z]{{0,2}}\p{{Sc}}|(?i:{_WORDS})"
 _BODY = r"\d{1,3}(?:[ '’]\d{3})+(?:[.,]\d+)?|\d[\d.,]*(?:[eE][+-]?\d+)?|[.,]\d+(?:[eE][+-]?\d+)?"
 CELL = (
     rf"^(?P<before>{_CURRENCY})?\s*(?P<sign>[+-])?\s*(?P<between>{_CURRENCY})?\s*"
@@ -32,9 +40,19 @@ CELL = (
 )
 CODES = {
     **{"€": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "руб": "RUB", "руб.": "RUB", "₺": "TRY", "₩": "KRW"},
-    **{"zł": "PLN", "Kč": "CZK", "лв": "BGN", "лв.": "BGN", "US$": "USD", "₴": "UAH", "₫": "VND"},
+    **{"zł": "PLN", "kč": "CZK", "лв": "BGN", "лв.": "BGN", "us$": "USD", "₴": "UAH", "₫": "VND"},
+    **{
+        "euro": "EUR",
+        "euros": "EUR",
+        "kr.": "kr",
+        "kr": "kr",
+        "fr.": "Fr",
+        "fr": "Fr",
+        "rs.": "Rs",
+        "rs": "Rs",
+    },
 }
-"""Signs that stand for one currency only; `$`, `¥` and `kr` stand for several."""
+"""Signs, in small letters, that stand for one currency; `$`, `¥`, `kr`, `Fr` and `Rs` stand for several."""
 LOOKED_AT = 1_000
 """Rows of a table whose other columns say what a decimal sign is."""
 AMBIGUOUS = r"^[1-9]\d{0,2}[.,]\d{3}$"
@@ -143,35 +161,35 @@ class NumberReader:
         if self._odd is not None:
             usual = "comma" if self.decimal == "," else "point"
             ledger.warn(
-                f"{place}: decimal points and commas both occur; numbers such as {self._odd!r} are read by "
-                f"their own sign, those that can be read in two ways with a decimal {usual}: set decimal to "
-                "'.' or ',' to allow one only"
+                f"{place}: decimal points and commas both occur; numbers such as {self._odd!r} are "
+                f"read by their own sign, ambiguous ones with a decimal {usual}: set decimal to '.' "
+                "or ',' to allow only one"
             )
         elif self._like is not None:
             value, example = self._like
             kind = "comma" if self.decimal == "," else "point"
             ledger.warn(
-                f"{place}: {value!r} can be read in two ways and was read with a decimal {kind}, like "
-                f"{example}: set decimal to '.' or ',' if numbers look wrong"
+                f"{place}: {value!r} is ambiguous and was read with a decimal {kind}, like {example}: "
+                "set decimal to '.' or ',' if numbers look wrong"
             )
         elif self._ambiguous is not None and self.decimal is None:
             ledger.warn(
-                f"{place}: {self._ambiguous!r} can be read in two ways and was read with a decimal point: "
-                "set decimal to '.' or ','"
+                f"{place}: {self._ambiguous!r} is ambiguous and was read with a decimal point: set "
+                "decimal to '.' or ','"
             )
         elif self.decimal == "," and not self.given:
             ledger.warn(f"{place}: read with a decimal comma: set decimal if numbers look wrong")
         if len(self.currencies) > 1:
             ledger.warn(
-                f"{place}: several currencies ({', '.join(sorted(self.currencies))}), compared as they stand"
+                f"{place}: several currencies ({', '.join(sorted(self.currencies))}), compared "
+                "without conversion"
             )
 
     def currency(self, values: pa.Array) -> pl.Series:
         """String: the currency beside each number, null where there is none."""
         text = pl.Series(as_text(values), dtype=pl.String)
         cells = _plain(text).str.extract_groups(CELL).struct.unnest()
-        signs = cells.select(pl.coalesce(pl.col("before", "between", "after").replace(CODES)))
-        return signs.to_series().alias("currency")
+        return _codes(cells.select(pl.coalesce("before", "between", "after")).to_series()).alias("currency")
 
     def _texts(self, text: pa.Array, there: Mask) -> tuple[npt.NDArray[np.float64], Mask]:
         if self.decimal != ",":
@@ -196,7 +214,7 @@ class NumberReader:
         clean = without_nulls(_plain(names), ["", *self.nulls])
         cells = clean.str.extract_groups(CELL).struct.unnest()
         for name in ("before", "between", "after"):
-            found = pl.DataFrame({"sign": cells[name].replace(CODES), "rows": rows}).drop_nulls()
+            found = pl.DataFrame({"sign": _codes(cells[name]), "rows": rows}).drop_nulls()
             self.currencies.update(dict(found.group_by("sign").sum().rows()))
         body = cells["body"].str.replace_all(r"[ '’]", "")
         if self.decimal is None:
@@ -241,17 +259,34 @@ class NumberReader:
 
 
 def currency_codes(said: pl.Series) -> pl.Series:
-    """String: what a column of currencies says, `eur` and `€` as EUR; null for what is none."""
+    """String: what a column of currencies says, `eur`, `Euro` and `€` as EUR; null for what is none."""
     plain = _plain(said)
-    code = pl.DataFrame({"sign": plain.replace(CODES), "code": plain.str.to_uppercase()}).with_columns(
-        sign=pl.when(pl.col("sign").str.contains(f"^(?:{_CURRENCY})$")).then("sign"),
-        code=pl.when(pl.col("code").str.contains("^[A-Z]{3}$")).then("code"),
-    )
-    return code.select(pl.coalesce("sign", "code").alias("currency")).to_series()
+    known = plain.str.contains(f"^(?:{_CURRENCY}|[A-Za-z]{{3}})$").fill_null(False)
+    return _codes(plain).set(~known, None).alias("currency")
+
+
+def _codes(signs: pl.Series) -> pl.Series:
+    """String: codes, `eur` and `€` as EUR, and signs that stand for several currencies as they are."""
+    by_sign = signs.str.to_lowercase().replace_strict(CODES, default=None, return_dtype=pl.String)
+    code = signs.str.to_uppercase().set(~signs.str.contains("^[A-Za-z]{3}$").fill_null(False), None)
+    return by_sign.fill_null(code).fill_null(signs)
 
 
 def _plain(text: pl.Series) -> pl.Series:
-    return text.str.replace_all(r"\s+", " ").str.strip_chars().str.replace_all("−", "-")
+    """One blank for many, and signs and digits of ASCII."""
+    plain = text.str.replace_all(r"\s+", " ").str.strip_chars()
+    if plain.str.contains(r"[^\x00-\x7F]").any():
+        plain = plain.str.replace_many(_in_ascii())
+    return plain
+
+
+@cache
+def _in_ascii() -> dict[str, str]:
+    """Digits of all scripts, the wide forms that East Asian keyboards write, and other signs for the same."""
+    wide = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    every = map(chr, range(0x80, sys.maxunicode + 1))
+    digits = {one: str(unicodedata.decimal(one)) for one in every if unicodedata.category(one) == "Nd"}
+    return {**wide, **digits, "−": "-", "￥": "¥", "￡": "£", "٫": ".", "٬": "'"}
 
 
 def _distinct(text: pa.Array) -> pl.Series:
