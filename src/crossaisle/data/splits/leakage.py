@@ -1,18 +1,18 @@
 """`leaks`: does training data, or a query, reveal the answers?
 
-| rule | what must not be | protocols |
+| rule | violation | protocols |
 |---|---|---|
-| `after the cut` | an event of training at or after the moment of the questions | temporal |
-| `own future` | an event of training later than the same user's question | leave_last_out |
-| `late history` | an event of a history later than its question | all but random |
-| `held-out event` | the same event twice in the data, once held out; told, and no error | all |
+| `after the cut` | a training event at or after the time of the queries | temporal |
+| `own future` | a training event later than the same user's query | leave_last_out |
+| `late history` | an event in a history later than its query | all but random |
+| `held-out event` | an event occurs twice, once held out; reported, but not an error | all |
 | `user in both` | a cold user in training; one user in validation and test | cold_users |
 | `item in both` | a cold item in training | cold_items |
 | `category in both` | an item of a cold category in training | cold_categories |
 | `basket in both` | a basket with one part in training and one held out | baskets |
-| `title in a feature` | the answer's title in what the shop knows of the user, unless by chance | all |
+| `title in a feature` | the answer's title in a user attribute, unless by chance | all |
 
-`random` lets a model see later events by its nature; that is said in its notes, and no leak.
+`random` lets a model see later events by design; its notes say so, and it does not count as a leak.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def train(
     material: Material,
     rng: np.random.Generator,
 ) -> None:
-    """Trains until the best pass is found, or for `model.stop` passes; sets `model.stop` if it was None.
+    """Trains for `model.stop` passes, or for `model.epochs` if that is None; then sets it to the best pass.
 
     `groups`: parameters and learning rates, as for AdamW. With `material.held`, the network ends with the
     weights of its best pass.

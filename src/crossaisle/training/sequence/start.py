@@ -14,7 +14,7 @@ from crossaisle.models.dense.leading import leading_axes
 
 Ints = npt.NDArray[np.int64]
 NORM = 0.04
-"""Norm of an initial vector, times the square root of its dimension."""
+"""Root mean square of an initial vector's components; its norm is `NORM` times the root of its dimension."""
 RIDGE = 0.1
 """L2 penalty as a share of the mean squared direction."""
 LEAST_SHARE = 1e-4
@@ -55,7 +55,7 @@ def _whitened(vectors: Floats, dimensions: int) -> Floats:
 
 
 def _of_words(words: sparse.csr_matrix, dimensions: int) -> Floats:
-    """The same for sparse rows, too wide to be centred: projections on the leading singular vectors."""
+    """The same for sparse rows, which are too wide to be centred: their leading left singular vectors."""
     d = min(dimensions, *words.shape)
     out = np.zeros((words.shape[0], dimensions), np.float32)
     if not words.nnz:
