@@ -1,13 +1,13 @@
 """Which events of a log still stand: returned, disliked or removed items no longer count as interest.
 
-For each user and item, in order of time (of one moment, what takes back comes last):
+For each user and item, in order of time (at the same time, events that take back come last):
 
-- a return takes back as many units of the latest purchases as it has; a removal one cart or favourite;
-- a return after which no purchase stands, a dislike and a low rating take out everything before them, and
-  stand *against* the item until a favourite, a cart, a purchase or a good rating follows; views do not count
-  meanwhile;
-- views of one item within `SESSION_SECONDS` of each other are one, the last of them: looking thrice is not
-  coming back. Without times, views in direct succession are.
+- a return takes back its quantity from the latest purchases; a removal one cart or favourite event;
+- a return after which no purchase is left, a dislike and a low rating cancel everything before them, and
+  stand *against* the item until a favourite, a cart, a purchase or a good rating follows; views in between do
+  not count;
+- of views of one item within `SESSION_SECONDS` of each other only the last counts: three views in a row are
+  not three visits. Without times, this applies to consecutive views.
 """
 
 from __future__ import annotations

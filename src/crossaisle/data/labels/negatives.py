@@ -3,12 +3,12 @@
 | scheme | a negative of user u for the chosen item i is |
 |---|---|
 | `uniform` | any item |
-| `popularity` | any item, drawn by its events to the power of `POWER` (Mikolov et al., NIPS 2013) |
-| `category` | an item of i's deepest category, or of its category where it is alone there: a hard negative |
-| `seen` | an item that u looked at, liked or put in the cart, and did not choose |
+| `popularity` | any item, in proportion to its events to the power of `POWER` (Mikolov et al., NIPS 2013) |
+| `category` | an item of i's deepest category, or shop-level category if alone there: a hard negative |
+| `seen` | an item that u viewed, liked or put in the cart, but did not choose |
 
-No negative is an item that its user chose at any time, or, but for `seen`, had to do with at all; labels of a
-window know only what was chosen in it, see `chosen`.
+No negative is an item that its user chose at any time or, except for `seen`, had any event with. Labels for a
+time window exclude only what was chosen in it, see `chosen`.
 """
 
 from __future__ import annotations
