@@ -1,16 +1,19 @@
-"""Attacks a service on this machine in every way a body, a head or an id allows, beside an honest client:
+"""Attacks a service with every kind of oversized or malformed request, beside an honest client.
 
     python benchmarks/attack.py --model demo/model --out runs/attack
     python benchmarks/attack.py --model demo/model --out runs/attack --only zeros --only "one id"
     python benchmarks/attack.py --model demo/model --out runs/attack --bytes 1000000 --minutes 5
 
-Every operation of the service's OpenAPI document gets 16 MB of `0,`, of `"":0,`, of `[]`, of `{}`, of short
-keys, of one string, one name, one number, nested lists and objects; odd numbers and lone surrogates in every
-field; many and long headers, parameters, paths and ids; explanations of what is far down; events of one
-person, newest first; with a key of scope admin and without a key. A second service on a small shop with long
-ids is asked for ids that it does not know. A process of its own asks for lists (20 a second) and sends events
-meanwhile. One attack at a time, some of four connections. A service that takes more than `--most-mb` is
-killed and started again, which misses the bar. Only 127.0.0.1. Leaves with 1 where a bar is missed.
+Every operation of the service's OpenAPI document gets bodies of 16 MB: repeated `0,`, `"":0,`, `[]`, `{}` or
+short keys, one long string, name or number, and nested lists and objects. Further attacks put odd numbers and
+lone surrogates into every field, send many or long headers, parameters, paths and ids, ask for explanations
+far down a list, and send the events of one user newest first. All are sent with an admin key and without one.
+A second service, of a small shop with long ids, is asked for unknown ids. One attack runs at a time; some use
+four connections.
+
+Meanwhile the honest client, a separate process, asks for lists (20 a second) and sends events. A service that
+takes more than `--most-mb` is killed and restarted, which misses the target. Uses 127.0.0.1 only. Exits with
+1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -381,15 +384,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument(
-        "--only", action="append", metavar="NAME", help="kinds that begin so; may be repeated"
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="only attacks whose kind begins with NAME; may be repeated",
     )
-    parser.add_argument("--bytes", type=int, default=16_000_000, help="of a body; the service's limit")
-    parser.add_argument("--minutes", type=float, default=10.0, help="what is not sent by then is left out")
-    parser.add_argument("--most-mb", type=float, default=4000.0, help="memory at which the service is killed")
-    parser.add_argument("--quiet", type=float, default=5.0, help="seconds with the honest client alone first")
+    parser.add_argument(
+        "--bytes", type=int, default=16_000_000, help="size of a large body, by default the service's limit"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=10.0,
+        help="attacks not sent by then are left out (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--most-mb",
+        type=float,
+        default=4000.0,
+        help="memory in MB at which the service is killed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quiet",
+        type=float,
+        default=5.0,
+        help="seconds with the honest client alone, first (default: %(default)s)",
+    )
     options = parser.parse_args()
     from crossaisle.data.storage import load_dataset
 

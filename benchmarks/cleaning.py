@@ -1,25 +1,26 @@
-"""How well `[data.clean]` puts a catalogue right.
+"""Measures how well `[data.clean]` repairs a catalogue.
 
     python benchmarks/cleaning.py categories --out runs/cleaning
     python benchmarks/cleaning.py all --out runs/cleaning
 
-Each subcommand writes `NAME.json` into the folder and prints its figures; `all` runs one after the other.
+Each subcommand prints its figures and writes them to `NAME.json`; `all` runs one after the other.
 
-categories: names of completejourney's tree, of all depths; 1,000 categories of four products or more, drawn
-    with a seed, are spelt wrongly for up to a quarter of their products: case, blanks, "&" for "and", signs,
-    full-width letters, a letter left out, doubled, swapped or replaced in a word of five or more. Restored:
-    all damaged products are back in their category. Wrongly merged: categories that lost or won another one.
-duplicates: the 46,777 titles of amazon14, and 2,000 near-duplicates of some of them, drawn and changed with a
-    seed, two changes each: case, punctuation, order, brand in front or behind, unit, words that say nothing,
-    accents, a letter. Pairs of a planted title and its original; precision counts all pairs that hold a
-    planted title. Originals are titles that no other title equals.
+categories: the category names of completejourney, at all depths. 1,000 categories of at least four products,
+    drawn with a seed, are misspelt for up to a quarter of their products: case, blanks, "&" for "and",
+    punctuation, full-width letters, or a letter left out, doubled, swapped or replaced in a word of five or
+    more. Restored: all damaged products are back in their category. Wrongly merged: categories that lost
+    products to another one or gained some.
+duplicates: the 46,777 titles of amazon14 and 2,000 near-duplicates of some of them, drawn with a seed and
+    changed in two ways each: case, punctuation, word order, the brand in front or behind, units, filler
+    words, accents or a letter. A right pair is a near-duplicate and its original; precision counts all pairs
+    with a near-duplicate in them. Originals are titles that occur once.
 joins: the two GBK files of zh_groceries as they are, joined by `ids = "on"`.
-mapping: 60 categories of three shops (tests/data/clean/pairs.py), labelled by hand, mapped by MiniLM.
-    Decided: those with the confidence `mapping.SURE`; accuracy is the share of these that are right. Handled:
-    decided and right, or left to people where the other shop has nothing of the kind.
-robots: the households of completejourney, 500 people who browse (simulated: uneven sessions by day) and, of
-    all of these, 1 % robots: crawlers, price watchers, scrapers, slow crawlers, with drawn tempo. Five seeds.
-speed: 100,370 real titles (amazon14, instacart, fashion) with all steps on; run it alone, for its memory.
+mapping: 60 categories of three shops (tests/data/clean/pairs.py), labelled by hand and mapped by MiniLM.
+    Decided: those with a confidence of at least `mapping.SURE`; accuracy is the share of these that are
+    right. Handled: decided and right, or left to people where the other shop has no counterpart.
+robots: the households of completejourney, 500 simulated people who browse (uneven sessions by day) and 1 %
+    robots: crawlers, price watchers, scrapers and slow crawlers, each at a drawn pace. Five seeds.
+speed: 100,370 real titles (amazon14, instacart, fashion) with all steps on. Run it alone to see its memory.
 demo: what the steps that are on by default change in the known data sets.
 """
 
@@ -458,8 +459,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=[*COMMANDS, "all"])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("what", choices=[*COMMANDS, "all"], help="what to measure")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     for name in COMMANDS if given.what == "all" else [given.what]:

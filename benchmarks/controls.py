@@ -1,13 +1,15 @@
-"""What a shop's lists owe to order, to the history, to texts and to the start of the sequence model.
+"""Measures what a shop's lists owe to order, history, texts and the start of the sequence model.
 
     python benchmarks/controls.py s3rec-beauty --root DATA --out DIR
 
-Fits the shop as it is, with the words of every product given to another one (titles, brands, attributes and
-descriptions; categories stay, since the slices are made of them), and with a sequence model that begins at
-random. The first is also asked with histories in no order, and with each customer's newest product alone.
-NDCG@10 on the test by slice, and the difference to the shop as it is with its paired 95 % interval. What a
-control does not lower, the lists do not use. Each fit takes about as long as `crossaisle benchmark`; what is
-done is kept in DIR.
+Fits the shop three times: as it is; with the words of every product (title, brand, attributes, description)
+given to another product, categories unchanged because the slices are made of them; and with a sequence model
+that starts at random. The first is also asked with shuffled histories, and with the newest product of each
+history alone.
+
+Prints NDCG@10 on the test by slice, and the difference to the shop as it is with its paired 95 % interval. If
+taking something away does not lower the figure, the lists do not use it. Each fit takes about as long as
+`crossaisle benchmark`; finished fits are kept in DIR and used again.
 """
 
 from __future__ import annotations
@@ -125,11 +127,15 @@ def compared(values: Mapping[str, Values]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("name", choices=["s3rec-beauty", "s3rec-sports", "s3rec-toys"])
-    parser.add_argument("--root", type=Path, help="the folder with its files")
-    parser.add_argument("--cases", type=int, help="customers of the test, drawn with a seed; by default all")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "name", choices=["s3rec-beauty", "s3rec-sports", "s3rec-toys"], help="the known data set"
+    )
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
+    parser.add_argument("--cases", type=int, help="test customers, drawn with a seed (default: all)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     given = parser.parse_args()
     split = find_catalogue(given.name).split
     values: dict[str, Values] = {}

@@ -1,18 +1,18 @@
-"""What a shop costs by its size: processor time and memory, measured, fitted, checked and carried on.
+"""Measures CPU time and memory by the size of a shop, and extrapolates them and their price.
 
     python benchmarks/cost_model.py --events 200000 300000 400000 600000 800000 [--json costs.json]
 
-Makes shops like that of `mid_size.py`, runs the commands that a shop runs, each in a process of its own, and
-fits `fixed + each * events` to all sizes but the largest, which it then predicts. Processor time rather
-than the clock's, so that a busy machine does little harm.
+Makes shops like that of `mid_size.py`, runs the commands a shop runs, each in a process of its own, and fits
+`fixed + each * events` to all sizes but the largest, which it then predicts. It counts CPU time, which a busy
+machine changes least.
 
-Only what grows without bound is fitted. Left out, since no law of the size describes it: the text encoder,
-which costs so much a title (`benchmarks/encode_speed.py`); the sequence model, which starts at 10,000 learned
-events and reads 160,000 a pass at most; learned rankers, which grow on a bounded number of lists. Both make a
-small shop's fit look worse than linear until they reach their bounds.
+Only costs that grow without bound are fitted. Left out, because they do not follow the size: the text
+encoder, which costs the same for each title (`encode_speed.py`); the sequence model, which starts at 10,000
+events and reads at most 160,000 a pass; learned rankers, which learn from a bounded number of lists. The last
+two make the fit of a small shop look worse than linear until they reach their bounds.
 
-Money is arithmetic: a fit and a list for each user, every day, at the prices given; each host fetches the
-model and each list goes out once.
+Money is arithmetic: one fit, and one list for each user, every day, at the given prices. Each host fetches
+the model once, and each list is sent once.
 """
 
 from __future__ import annotations
@@ -58,12 +58,27 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--events", type=int, nargs="+", default=[200_000, 300_000, 400_000, 600_000, 800_000]
+        "--events",
+        type=int,
+        nargs="+",
+        default=[200_000, 300_000, 400_000, 600_000, 800_000],
+        help="sizes of the shops; the largest is predicted (default: %(default)s)",
     )
-    parser.add_argument("--json", type=Path, help="also write the measurements here; those there are kept")
-    parser.add_argument("--core-hour", type=float, default=0.04, help="price of a core for an hour")
-    parser.add_argument("--gb-hour", type=float, default=0.005, help="price of a GB of memory for an hour")
-    parser.add_argument("--gb-sent", type=float, default=0.05, help="price of a GB that leaves the machines")
+    parser.add_argument(
+        "--json", type=Path, help="also write measurements to this file; those already in it are used"
+    )
+    parser.add_argument(
+        "--core-hour", type=float, default=0.04, help="price of a core for an hour (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--gb-hour",
+        type=float,
+        default=0.005,
+        help="price of a GB of memory for an hour (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--gb-sent", type=float, default=0.05, help="price of a GB sent to the network (default: %(default)s)"
+    )
     given = parser.parse_args()
     found: list[dict[str, Any]] = []
     if given.json is not None and given.json.exists():

@@ -1,22 +1,23 @@
-"""Deletes people while they are busy, kills workers meanwhile, and looks for what is left of them:
+"""Deletes users while they are active and workers are killed, and looks for what is left of them.
 
     python benchmarks/deletions.py --model demo/model --out runs/deletions
     python benchmarks/deletions.py --model demo/model --out runs/deletions --rounds 20 --workers 1
 
-In every round three clients send events of one person, each with a key that occurs nowhere else, and ask for
-lists of a running experiment. In every other round they go on while the person is deleted and after it: what
-was acknowledged before must be gone, and what was sent after the deletion's answer must be kept, in the store
-and in the memory of every worker (what a person can buy again is what the memory knows). In the other rounds
-nobody says anything about the person once the deletion is sent, apart from lists that are under way, and one
-of the old events that is sent again afterwards: nothing must be left (unless a list may have come to the
-service after the deletion: it was asked for at the same moment, or waited for a worker that was killed).
-In half of the rounds a worker, or all, get SIGKILL around the deletion; a deletion without an answer is sent
-again.
+In every round three clients send events of one user, each with a key that occurs nowhere else, and ask for
+lists within a running experiment. In half of the rounds a worker, or all of them, get SIGKILL around the
+deletion; a deletion without an answer is sent again.
 
-Looked through are all files of the store (as soon as the deletion is answered; at the end; after SIGKILL and
-after a new start), the service's log, people, exposures, lists, and a model that is fitted anew at the end.
-In files, half of a key, an address or an id counts as a trace, whose surroundings are shown.
-Only 127.0.0.1. Leaves with 1 where a bar is missed.
+Every other round the clients go on during and after the deletion. Then what was acknowledged before it must
+be gone, and what was sent after its answer must be kept, in the store and in the memory of every worker (seen
+through what the user could buy again). In the other rounds nothing is sent once the deletion is under way,
+except lists already on their way and one old event that is sent again afterwards. Then nothing may be left,
+unless a list may have reached the service after the deletion: one asked for at the same moment, or one that
+waited for a killed worker.
+
+Searched are all files of the store (once the deletion is answered, at the end, after SIGKILL and after a
+restart), the service's log, users, exposures, lists, and a model that is refitted at the end. In files, half
+of a key, address or id counts as a trace, which is printed with its surroundings. Uses 127.0.0.1 only. Exits
+with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -404,11 +405,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--rounds", type=int, default=200, help="users to delete (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="worker processes of the service (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with workplace(options.model) as (folder, model):

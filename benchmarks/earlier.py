@@ -1,15 +1,16 @@
-"""Whether what an earlier revision has written still gives the same lists:
+"""Checks that this tree reads the model and store of an earlier revision, and gives the same lists.
 
     python benchmarks/earlier.py 7b87d98 --model demo/model --out runs/earlier
     python benchmarks/earlier.py v0.1.0 --model demo/model --out runs/earlier --users 50 --store sqlite
 
-The earlier revision, checked out into a temporary git worktree, saves the model, makes API keys and serves.
-It is sent events, changed, new and deleted items, attributes and a deletion of users, and experiments;
-then it is restarted and asked for lists of every placement. After it, this tree serves the same model from
-the same store and is asked the same; each is asked with its own parameter names. Item ids and their order
-must be equal and scores within 1e-6, and users, items, experiments and keys must be what they were. Done
-with SQLite, and with PostgreSQL where it can be started (benchmarks/local_servers.py). Only 127.0.0.1.
-Exits with 1 where something differs.
+The earlier revision is checked out into a temporary git worktree. It saves the model, makes API keys and
+serves. It is sent events, changed, new and deleted items, user attributes, the deletion of users, and
+experiments. After a restart it is asked for lists of every placement. Then this tree serves the same model
+from the same store and is asked the same; each tree is asked with its own parameter names.
+
+Item ids and their order must be equal and scores within 1e-6; users, items, experiments and keys must be what
+they were. Runs with SQLite, and with PostgreSQL where it can be started (`local_servers.py`). Uses 127.0.0.1
+only. Exits with 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -154,12 +155,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("revision", metavar="REV", help="the earlier one: a commit, branch or tag")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--users", type=int, default=300, help="whose lists are compared")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--store", choices=["sqlite", "postgres", "both"], default="both")
+    parser.add_argument("revision", metavar="REV", help="the earlier revision: a commit, branch or tag")
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--users", type=int, default=300, help="users whose lists are compared (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="worker processes of the service (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--store",
+        choices=["sqlite", "postgres", "both"],
+        default="both",
+        help="which store to check (default: %(default)s)",
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"revision": options.revision, "workers": options.workers}

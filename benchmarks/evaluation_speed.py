@@ -1,11 +1,10 @@
-"""Seconds and memory of a full-ranking evaluation, all slices, against a per-user argsort of each slice.
+"""Measures time and memory of a full-ranking evaluation, beside a sort for each user and slice.
 
     python benchmarks/evaluation_speed.py [--shared FOLDER] [--sample 500]
 
-The data is the Beauty file of the s3rec series where the shared research data is to be had
-(`--shared` or $CROSSAISLE_SHARED), else a synthetic shop of the same size. The model is a sparse
-history times a dense item-item matrix, what a linear model costs. The naive alternative is timed on
-a sample of the cases and scaled up; its ranks must agree with ours on that sample.
+Evaluates all slices of the Beauty file of the s3rec series, or of a synthetic shop of the same size where
+that file is missing. The model is a sparse history times a dense item-item matrix, which is what a linear
+model costs. The sort is timed on a sample of the cases and scaled up; its ranks must agree with ours there.
 """
 
 from __future__ import annotations
@@ -33,9 +32,17 @@ N_USERS, N_ITEMS, N_EVENTS = 22_363, 12_101, 198_502
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shared", default=os.environ.get("CROSSAISLE_SHARED", "../shared"))
-    parser.add_argument("--sample", type=int, default=500, help="cases on which the naive way is timed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--shared",
+        default=os.environ.get("CROSSAISLE_SHARED", "../shared"),
+        help="folder above data/s3rec/beauty (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sample", type=int, default=500, help="cases the sort is timed on (default: %(default)s)"
+    )
     options = parser.parse_args()
     folder = Path(options.shared) / "data" / "s3rec" / "beauty"
     data = beauty(folder) if folder.is_dir() else synthetic()

@@ -1,16 +1,19 @@
-"""Three shops that learn one adapter by exchanging updates, beside each alone and beside pooled events.
+"""Compares three shops that learn an adapter by exchanging updates with each alone, and with a pool.
 
-    python benchmarks/federated.py [--root ../shared/data] [--on test] [--rounds 20] [--cases 2000]
+    python benchmarks/federated.py --cases 2000 --short
+    python benchmarks/federated.py [--root DATA] [--on test] [--rounds 20] [--cases 2000]
 
-Data: `amazon14`, of which each category is a shop with its own items and customers. Every customer's last
-event is the test, the one before validation. Figures are NDCG@10 among all items of the shop that the
-customer lacks, by full ranking. All ways take their best learning rate of --rates on validation; a shop alone
-and the pool take as many steps as all shops together, pooled ones in proportion to the shops' users.
+Each category of `amazon14` is a shop with its own items and customers. Every customer's last event is the
+test, the one before it validation. Figures are NDCG@10, by full ranking, among all items of the shop that the
+customer lacks. Every way takes its best learning rate of `--rates` on validation. A shop alone and the pool
+of all events take as many steps as all shops together; pooled steps are in proportion to the users of each
+shop.
 
-"Personal" is what each shop then makes of the shared map for itself: own steps from it on, or none, and what
-it learned alone beside it, as its validation says.
+"Personal" is what each shop makes of the shared adapter: it may take steps of its own from there, and mix in
+what it learned alone, whichever is best on its validation.
 
-Then, without --short: a shop that sends poison, under each rule; and what noise costs, with its epsilon.
+Without `--short`, two more tables: a shop that sends poisoned updates, under each rule of aggregation; and
+what noise costs, with its epsilon.
 """
 
 from __future__ import annotations
@@ -49,14 +52,30 @@ class Poisoned:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--on", choices=["validation", "test"], default="test")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--cases", type=int, default=2000)
-    parser.add_argument("--rates", default="0.2,0.5,1")
-    parser.add_argument("--customers", type=int, help="learn from so many of each shop, drawn at random")
-    parser.add_argument("--short", action="store_true", help="without poison and noise")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path("../shared/data"),
+        help="folder of the data sets, see docs/data.md (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--on",
+        choices=["validation", "test"],
+        default="test",
+        help="cases to measure on (default: %(default)s)",
+    )
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of exchange (default: %(default)s)")
+    parser.add_argument("--cases", type=int, default=2000, help="cases per shop (default: %(default)s)")
+    parser.add_argument(
+        "--rates", default="0.2,0.5,1", help="learning rates to choose from (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--customers", type=int, help="learn from so many customers of each shop, drawn at random"
+    )
+    parser.add_argument("--short", action="store_true", help="leave out poisoning and noise")
     options = parser.parse_args()
     datasets = [load_catalogue("amazon14", root=options.root, domain=name).dataset for name in SHOPS]
     shops, _ = in_one_space(

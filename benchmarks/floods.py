@@ -1,4 +1,4 @@
-"""What `attack.py` sends: made from the OpenAPI document of the running service, operation by operation."""
+"""The requests of `attack.py`, made from the OpenAPI document of the running service."""
 
 from __future__ import annotations
 

@@ -1,24 +1,23 @@
-"""Lists that are not kept, over HTTP: this source tree beside another revision of it, in turns.
+"""Measures lists that are not cached, over HTTP: this source tree beside another revision, in turns.
 
     python benchmarks/fresh_lists.py 7b87d98 --model demo/model --out runs/fresh
     python benchmarks/fresh_lists.py 7b87d98 --model demo/model --other-model before/model --out runs/fresh
     python benchmarks/fresh_lists.py HEAD~1 --model demo/model --out runs/fresh --rounds 5
     python benchmarks/fresh_lists.py --items 1000000 --out runs/fresh --rounds 1
 
-`--items N` measures the synthetic shop of `large_shop.py`, which is made in `--out` once (a million: three
-minutes and 3 GB); another revision fits it itself. Without a revision this tree is measured alone.
+Without a revision this tree is measured alone. `--items N` takes the synthetic shop of `large_shop.py`, which
+is made in `--out` once (a million items: three minutes and 3 GB); another revision fits it itself.
 
-In every round each of the two starts once, with a store of its own. Before each measure every person of the
-model has one new event, so that no list is kept; then each person's list is asked for once, over eight
-connections. What goes with a product is asked for each of the products with most events, once. Everyday
-traffic asks for lists of people drawn at random, and a tenth of the requests are events. Printed are medians
-of the rounds, their ratio, and what the service's processor takes for a request, which other work on the
-machine changes least.
+In every round each tree starts once, with a store of its own. Before each measurement every user gets one new
+event, so that no list is cached. Then each user's list is asked for once, over eight connections, and what
+goes with each of the most bought products. Everyday traffic asks for lists of users drawn at random; a tenth
+of its requests are events. Prints medians of the rounds, their ratio, and the CPU time of the service for
+each request, which a busy machine changes least.
 
-Where the other revision cannot load the model, `--other-model` names one that it fitted itself, of the same
-data: users and items are those that both models know. Printed is then also what each model adds up, since one
-may do more for a list than the other; what the code alone gained shows with a model that both can load. Needs
-two cores and a quiet machine. Exits with 1 where a bar is missed.
+`--other-model` is for a revision that cannot load the model: a model it fitted itself, of the same data. Only
+users and items that both models know are asked about. Each model's parts are printed, since one may do more
+for a list than the other; what the code alone gained shows only with a model that both can load. Needs two
+cores and a quiet machine. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -148,10 +147,19 @@ def added_up(model: Path) -> str:
 def main() -> None:
     """Reads the command line, measures, prints a table."""
     parser = arguments(__doc__, rounds=3, alone=True)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of everyday traffic")
-    parser.add_argument("--users", type=int, default=2000, help="people, and as many products")
-    parser.add_argument("--other-model", type=Path, help="what the other revision serves (default: --model)")
-    parser.add_argument("--items", type=int, help="of a synthetic shop, in place of --model")
+    parser.add_argument(
+        "--seconds", type=float, default=8.0, help="length of the everyday traffic (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--users",
+        type=int,
+        default=2000,
+        help="users, and as many products, to ask about (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--other-model", type=Path, help="model that the other revision serves (default: --model)"
+    )
+    parser.add_argument("--items", type=int, help="items of a synthetic shop, instead of --model")
     options = parser.parse_args()
     if (options.items is None) == (options.model is None):
         parser.error("give --model or --items")

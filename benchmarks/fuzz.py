@@ -1,10 +1,11 @@
-"""Odd requests against a running service.
+"""Sends a running service thousands of generated requests, right and wrong ones.
 
-`python benchmarks/fuzz.py --cases 10000 --lines 100000 --out runs/fuzz` starts the service on a small fitted
-model, has schemathesis make requests from its OpenAPI document (right ones and wrong ones), then sends odd
-lines of NDJSON to `/api/events`. Where the picture encoder is on this machine, the model looks at pictures
-and most of those sent are real. Writes `results.json`; leaves with 1 if anything was answered with 5xx, or as
-the document does not say. Needs `pip install schemathesis`.
+    python benchmarks/fuzz.py --cases 10000 --lines 100000 --out runs/fuzz
+
+Starts the service on a small fitted model, has schemathesis generate requests from its OpenAPI document, then
+sends odd lines of NDJSON to `/api/events`. If the picture encoder is on this machine, the model reads
+pictures, and most of those sent are real. Writes `results.json`. Exits with 1 if any answer was a 5xx or not
+what the document says. Needs `pip install schemathesis`.
 """
 
 from __future__ import annotations
@@ -366,11 +367,20 @@ def _kept(store: Path) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=10_000)
-    parser.add_argument("--lines", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--cases",
+        type=int,
+        default=10_000,
+        help="requests generated from the OpenAPI document (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lines", type=int, default=100_000, help="odd lines of NDJSON (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     chosen = parser.parse_args()
     found = run(chosen.out, chosen.cases, chosen.lines, chosen.seed)
     print(json.dumps(found, indent=1))

@@ -1,18 +1,18 @@
-"""Every path that may compute on a GPU, beside the processor, in one table.
+"""Compares every path that may run on a GPU with the CPU, in one table.
 
     python benchmarks/gpu_paths.py [--weights FOLDER] [--titles 20000] [--only encode,train,sequence,parallel]
 
+Measures encoding in float32 and bfloat16; steps of LoRA and of full fine-tuning; a fit of the sequence model;
+and the losses of one process, of one under NCCL, and of two that share the GPU under gloo. A path that fails
+becomes a line of the table, and the exit status is 1. Without a GPU, the CPU half of the table is made. Takes
+about three minutes on a large GPU with 16 cores.
+
 FOLDER holds a BERT-like checkpoint: `config.json`, `tokenizer.json` and `*.safetensors`; `crossaisle models
-pull minilm-torch` prints one. Without the safetensors in it, random weights of that shape are taken, which
-cost the same; without FOLDER, a shape and a vocabulary like MiniLM's are made up. Nothing is fetched.
+pull minilm-torch` prints one. If the safetensors are missing, random weights of that shape are used, which
+cost the same; without FOLDER, shape and vocabulary are made up like MiniLM's. Nothing is downloaded.
 
 Needs torch, transformers, peft, safetensors, tokenizers, scipy and polars; sentence-transformers is measured
-where it is there. From a checkout that is not installed: PYTHONPATH=src python benchmarks/gpu_paths.py. Some
-three minutes on a large GPU with 16 cores. Without a GPU, the processor's half of the table is made.
-
-Encoding in float32 and bfloat16; steps of LoRA and of full fine-tuning; a fit of the sequence model; and the
-losses of one process, of one under NCCL, and of two that share the GPU under gloo. A path that breaks is a
-line of the table, and the exit status is then 1.
+if installed. From a checkout that is not installed: PYTHONPATH=src python benchmarks/gpu_paths.py
 """
 
 from __future__ import annotations
@@ -64,10 +64,16 @@ class Line:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path)
-    parser.add_argument("--titles", type=int, default=20_000)
-    parser.add_argument("--only", default="encode,train,sequence,parallel")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", type=Path, help="folder with a checkpoint (default: synthetic weights)")
+    parser.add_argument("--titles", type=int, default=20_000, help="titles to encode (default: %(default)s)")
+    parser.add_argument(
+        "--only",
+        default="encode,train,sequence,parallel",
+        help="paths to measure, separated by commas (default: %(default)s)",
+    )
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:

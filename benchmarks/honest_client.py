@@ -1,6 +1,6 @@
 """The process behind `served.Honest`: asks a service for lists at a constant rate until its stdin ends.
 
-Its first line of stdin is JSON: an API key, users and items. It prints one line per request: when it was due,
+The first line of stdin is JSON: an API key, users and items. Prints one line per request: when it was due,
 seconds until the answer, status.
 """
 
@@ -84,9 +84,11 @@ def _until_closed(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--rate", type=float, default=20.0)
-    parser.add_argument("--events", type=float, default=2.0)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--port", type=int, required=True, help="port of the service")
+    parser.add_argument("--rate", type=float, default=20.0, help="lists a second (default: %(default)s)")
+    parser.add_argument("--events", type=float, default=2.0, help="events a second (default: %(default)s)")
     chosen = parser.parse_args()
     asyncio.run(be_honest(chosen.port, chosen.rate, chosen.events))

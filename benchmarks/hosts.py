@@ -1,14 +1,14 @@
-"""Three services on 127.0.0.1, 127.0.0.2 and 127.0.0.3 with one PostgreSQL, killed at random:
+"""Kills three services that share one PostgreSQL, at random, and counts lost and duplicate events.
 
     python benchmarks/hosts.py --kills 100 --out runs/hosts
     python benchmarks/hosts.py --kills 100 --model demo/model --out runs/hosts
 
-First, with all of them up: an event is sent to one, and lists are asked of another until one of them counts
-it. Then clients send numbered batches of events, of one user each, to whichever host answers, and send again
-what was not acknowledged, under the same keys; meanwhile services are sent SIGKILL at random moments, paused
-(SIGSTOP) or cut off from the database, and started again. At the end every acknowledged event must be in the
-store once, and each host must make the same lists of them as one that was started afterwards. Without
-`--model`, a shop of 2,000 items is made up and fitted.
+The services listen on 127.0.0.1, 127.0.0.2 and 127.0.0.3. First, with all of them up, an event is sent to one
+and lists are asked of another until one of them reflects it. Then clients send numbered batches of events, of
+one user each, to whichever host answers, and resend what was not acknowledged under the same keys. Meanwhile
+services get SIGKILL at random moments, are paused (SIGSTOP) or cut off from the database, and restarted. At
+the end every acknowledged event must be in the store once, and each host must make the same lists from them
+as a host that was started afterwards. Without `--model`, a synthetic shop of 2,000 items is fitted.
 """
 
 from __future__ import annotations
@@ -338,11 +338,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--lags", type=int, default=500, help="events whose way to another host is timed")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--kills", type=int, default=100, help="hosts killed, paused or cut off (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--lags",
+        type=int,
+        default=500,
+        help="events whose way to another host is timed (default: %(default)s)",
+    )
+    parser.add_argument("--model", type=Path, help="a saved model (default: a synthetic shop)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,13 +1,13 @@
-"""Times the import of millions of events into an integer-coded `Dataset` against the same steps in pandas.
+"""Measures the import of millions of events into a `Dataset` with integer codes, beside pandas.
 
     python benchmarks/import_events.py --rows 5000000 --out runs/import
     python benchmarks/import_events.py --rows 5000000 --beside 7b87d98 --repeat 3 --out runs/import
 
-Makes a deterministic log of purchases with text ids and some dirt, as parquet and as CSV, then runs each
-import in a process of its own and takes its wall time and peak memory. The steps, on all sides: read;
-set aside rows without an id, of unknown items and with unreadable, negative or future times, each with
-its row number, rule and content; tidy ids; text to moments; ids to integers; sort by user and time.
-`--beside REV` measures another revision of this source tree, too; runs take turns.
+Makes a deterministic log of purchases with text ids and some bad rows, as Parquet and as CSV. Runs each
+import in a process of its own and takes wall time and peak memory. All do the same: read; set aside rows
+without an id, of unknown items, or with unreadable, negative or future times, each with row number, rule and
+content; tidy ids; parse times; turn ids into integers; sort by user and time. `--beside REV` also measures
+another revision of this source tree; runs take turns.
 """
 
 from __future__ import annotations
@@ -195,11 +195,15 @@ def told(suffix: str, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--repeat", type=int, default=1, help="the fastest of this many runs counts")
-    parser.add_argument("--beside", metavar="REV", help="a commit, branch or tag to measure, too")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=5_000_000, help="events (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="folder for the results")
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="runs; the fastest counts (default: %(default)s)"
+    )
+    parser.add_argument("--beside", metavar="REV", help="a commit, branch or tag to measure as well")
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -1,11 +1,11 @@
-"""New events are added to a fitted model: seconds, and how far it is from a fit on everything.
+"""Measures adding new events to a fitted model: how long it takes, and how close to a full fit it is.
 
     python benchmarks/incremental.py [--events 1000000] [--new 10000] [--keep DIR]
 
-Makes a shop like that of `mid_size.py`. Its last events are the test, those before them are new to a model
-that was fitted on the rest. It is updated where it lies, as `crossaisle fit --incremental` does, and compared
+Makes a shop like that of `mid_size.py`. Its last events are the test; those before them are new to a model
+fitted on the rest. The saved model is updated in place, as `crossaisle fit --incremental` does, and compared
 with a fit of the same parts on the same events: scores of 1,000 users, part by part; the ten best products;
-NDCG@10 of what users bought next. Weights are 1 for all parts: an update does not touch them.
+NDCG@10 of what users bought next. All parts have weight 1, because an update does not change weights.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--new", type=int, default=10_000)
-    parser.add_argument("--keep", type=Path, help="Folder for the model; a temporary one by default.")
+    parser.add_argument(
+        "--events", type=int, default=1_000_000, help="events of the first fit (default: %(default)s)"
+    )
+    parser.add_argument("--new", type=int, default=10_000, help="events to add (default: %(default)s)")
+    parser.add_argument("--keep", type=Path, help="folder for the model (default: a temporary one)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         measure(given.keep or Path(place), given.events, given.new)

@@ -1,15 +1,15 @@
-"""Kills a process that takes events in, again and again, and counts what was lost:
+"""Kills a process that receives events, again and again, and counts what was lost.
 
     python benchmarks/kills.py --store sqlite --kills 300 --out runs/kills
     python benchmarks/kills.py --store postgres --kills 300 --out runs/kills
     python benchmarks/kills.py --store sqlite --kills 30 --http demo/model --out runs/kills
 
-A small process opens the service's own `Store`, puts numbered batches in and says which were acknowledged.
-It is sent SIGKILL at a random moment, and started again where the first unacknowledged batch was: like a
-client that sends again what was not answered. With PostgreSQL, the database is also shut down at once
-(SIGQUIT), or one of its processes killed, while events come in; the process must find its way back by itself.
-`--http` does it to the whole service. A SIGKILL leaves the operating system alive: this tests ordering and
-recovery, not what a disk does when the power fails.
+A small process opens the service's own `Store`, writes numbered batches and says which were acknowledged. It
+gets SIGKILL at a random moment and is restarted at the first unacknowledged batch, like a client that resends
+what was not answered. With PostgreSQL, the database is also shut down immediately (SIGQUIT), or one of its
+processes killed, while events arrive; the process must recover by itself. `--http` does the same to the whole
+service. SIGKILL leaves the operating system alive: this tests ordering and recovery, not what a disk does in
+a power failure.
 """
 
 from __future__ import annotations
@@ -326,11 +326,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
-    parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--http", metavar="MODEL", help="kill the whole service with this model")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--store",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="kind of store (default: %(default)s)",
+    )
+    parser.add_argument("--kills", type=int, default=300, help="times to kill (default: %(default)s)")
+    parser.add_argument("--http", metavar="MODEL", help="kill the whole service, with this saved model")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument("--ingest", metavar="STORE", help=argparse.SUPPRESS)
     parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()

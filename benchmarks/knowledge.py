@@ -1,11 +1,11 @@
-"""`goes_with` on completejourney with a knowledge file drafted from the training trips, and without.
+"""Compares `goes_with` on completejourney with and without a knowledge file drafted from training trips.
 
     python benchmarks/knowledge.py --out knowledge.json
 
-The file is drafted from training trips only and not edited. Weights are chosen on validation carts, once with
-the part and once without, for three sets of parts: all that a cart is asked; those that know no trips
-(popularity and texts); popularity alone. Then test, once, with parts fitted on train and validation. "rare":
-a hit counts one over the root of the product's events; "lower half": only targets among the less bought half
+The draft uses training trips only and is not edited. Weights are chosen on validation carts, with the part
+and without it, for three sets of parts: all that a cart is asked; those that know no trips (popularity and
+texts); popularity alone. The test is used once, with parts fitted on train and validation. "rare": a hit
+counts one over the square root of the product's events. "lower half": only targets among the less bought half
 of all events.
 """
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="file for the results")
     given = parser.parse_args()
     start = time.perf_counter()
     dataset = load_catalogue(NAME).dataset

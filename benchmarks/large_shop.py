@@ -1,11 +1,12 @@
-"""A synthetic shop of 100,000 or a million items, fitted and saved as a real model folder.
+"""Makes a synthetic shop of 100,000 or a million items, and compares its searched lists with exact ones.
 
-Encoding a million titles takes 20 minutes, so only the few thousand kinds of product are encoded; the vector
-of an item is that of its kind plus seeded noise, whitened like any other. Everything else is what a shop
-gets whose people do not buy again, but for `slit`, whose closed form is too large an undertaking here.
+    python benchmarks/large_shop.py --items 1000000 --out DIR
 
-`python benchmarks/large_shop.py --items 1000000 --out DIR` compares lists that are searched for with those
-made from the scores of all items: what they share, what their scores add up to, and how long either takes.
+The shop is fitted and saved as a real model folder. Encoding a million titles takes 20 minutes, so only the
+few thousand kinds of product are encoded: an item's vector is that of its kind plus seeded noise, whitened
+like any other. It has all the parts of a shop whose customers do not buy again, except `slit`, whose closed
+form is too large here. Compares lists made by search with lists made from the scores of all items: how many
+items they share, the sum of their scores, and their time.
 """
 
 from __future__ import annotations
@@ -223,10 +224,14 @@ def compare(folder: Path, people: int, *, seed: int = 1) -> dict[str, dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--people", type=int, default=40)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the shop")
+    parser.add_argument("--items", type=int, default=100_000, help="items of the shop (default: %(default)s)")
+    parser.add_argument(
+        "--people", type=int, default=40, help="users whose lists are compared (default: %(default)s)"
+    )
     options = parser.parse_args()
     found = compare(made(options.out, options.items), options.people)
     (options.out / f"lists-{options.items}.json").write_text(json.dumps(found, indent=1) + "\n")

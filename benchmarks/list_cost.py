@@ -1,15 +1,14 @@
-"""What a list costs that is not kept: processor time in this source tree beside another revision of it:
+"""Measures the CPU time of a list that is not cached: this source tree beside another revision of it.
 
     python benchmarks/list_cost.py HEAD~1 --model demo/model
     python benchmarks/list_cost.py HEAD~1 --model demo/model --rounds 5 --users 400
     python benchmarks/list_cost.py --exact --model demo/model --users 400
 
-Every round runs each of the two once, in a process of its own that answers the same questions as the service
-does, one at a time and eight together, with nothing kept. Printed are milliseconds of the processor per list,
-the median of the rounds, which other work on the machine changes little. Compared is also what the lists
-hold: the share of the ten items of each list of the other revision that the same list has here, and the gain
-of these lists (NDCG, with the other revision's list as the ideal). With `--exact` the other is this source
-tree where nothing is nominated by rough scores: all items are scored exactly.
+Every round runs each tree once, in a process of its own that answers the same queries as the service does,
+one at a time and eight together, without a cache. Prints milliseconds of CPU time per list, the median of the
+rounds, which a busy machine changes little. It also compares the lists: the share of the other revision's ten
+items that this tree shows too, and their NDCG with the other revision's list as the ideal. `--exact` compares
+with this source tree when all items are scored exactly and rough scores nominate nothing.
 """
 
 from __future__ import annotations
@@ -122,11 +121,13 @@ def run(tree: Path, options: argparse.Namespace, *, exact: bool = False) -> dict
 
 def main() -> None:
     """Reads the command line, measures, prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("revision", nargs="?")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--users", type=int, default=80, help="questions of each kind")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("revision", nargs="?", help="the revision to compare with: a commit, branch or tag")
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--users", type=int, default=80, help="queries of each kind (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (default: %(default)s)")
     parser.add_argument("--exact", action="store_true", help="compare with exact scores of all items")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

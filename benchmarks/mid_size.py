@@ -1,10 +1,10 @@
-"""What `crossaisle run` takes of a shop of 36,298 items, 51,164 people and 402,268 purchases.
+"""Measures what `crossaisle run` takes for a shop of 36,298 items, 51,164 users and 402,268 purchases.
 
     python benchmarks/mid_size.py --out DIR [--set model.sequence=off ...]
 
-Makes the shop's files (people keep to a few kinds of product, and go on from one to related ones; sales
-follow a power law, as in the Amazon shops of `s3rec`), runs the command in a process of its own, and prints
-seconds of processor and of the clock, the most memory, and how many items each linear model knows.
+Makes the shop's files (users stay within a few kinds of product and move on to related ones; sales follow a
+power law, as in the Amazon shops of `s3rec`), runs the command in a process of its own, and prints CPU time,
+wall time, peak memory, and how many items each linear model knows.
 """
 
 from __future__ import annotations
@@ -118,9 +118,17 @@ def _ordered_within(moments: np.ndarray, user: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the shop and the run")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the run; may be repeated (default: %(default)s)",
+    )
     options = parser.parse_args()
     shop = options.out / "shop"
     if not (shop / "shop.toml").is_file():

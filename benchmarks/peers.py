@@ -1,14 +1,14 @@
-"""crossaisle beside implicit, LensKit, RecTools and RecBole: same files, split, masks, metrics and minutes.
+"""Compares crossaisle with implicit, LensKit, RecTools and RecBole on the same data, split and metrics.
 
     python benchmarks/peers.py s3rec-beauty --out DIR [--minutes 5] [--cases 10000] [--peers implicit-als ...]
 
 Each library is installed in an environment of its own below `--environments` (several GB: RecTools, LensKit
-and RecBole bring torch) and is given the events of train and validation as numbers. Settings are tried for
-`--minutes` of processor time (on a GPU: of the clock) per model on validation; then the model is fitted on
-train and validation and scores the users of the test, whose answers it never sees. One thread each. Prints
-and writes NDCG@10 slice by slice, `results.json` (rows as `crossaisle benchmark` writes them) and
-`peers.json` (settings, seconds, memory). Scores that lie in `--out` for the same minutes and cases are used
-again.
+and RecBole bring torch) and gets the events of train and validation as numbers. Settings are tried on
+validation for `--minutes` of CPU time per model (wall time on a GPU). The model is then fitted on train and
+validation and scores the users of the test, whose answers it never sees. One thread each.
+
+Prints NDCG@10 by slice and writes `results.json` (rows like those of `crossaisle benchmark`) and `peers.json`
+(settings, seconds, memory). Scores already in `--out` for the same minutes and cases are used again.
 """
 
 from __future__ import annotations
@@ -57,22 +57,36 @@ def main() -> None:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     every = [f"{library}-{model}" for library, models in MODELS.items() for model in models]
-    parser.add_argument("dataset")
+    parser.add_argument("dataset", help="a known data set, such as s3rec-beauty")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--minutes", type=float, default=5.0, help="processor minutes of tuning per model")
-    parser.add_argument("--cases", type=int, default=10_000, help="test queries, drawn with a seed")
-    parser.add_argument("--peers", nargs="+", default=every, choices=every, metavar="LIBRARY-MODEL")
-    parser.add_argument("--root", type=Path, help="folder of data that cannot be downloaded")
-    parser.add_argument("--environments", type=Path, default=Path("runs/peers"), help="folder of the venvs")
     parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="of the peers that use torch"
+        "--minutes", type=float, default=5.0, help="tuning per model, in CPU minutes (wall minutes on a GPU)"
+    )
+    parser.add_argument("--cases", type=int, default=10_000, help="test queries, drawn with a seed")
+    parser.add_argument(
+        "--peers",
+        nargs="+",
+        default=every,
+        choices=every,
+        metavar="LIBRARY-MODEL",
+        help="models to compare with",
+    )
+    parser.add_argument("--root", type=Path, help="folder of data sets that cannot be downloaded")
+    parser.add_argument(
+        "--environments",
+        type=Path,
+        default=Path("runs/peers"),
+        help="folder for the environments of the libraries",
+    )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="device of the peers that use torch"
     )
     parser.add_argument(
         "--python",
         type=Path,
-        help="an interpreter that has all the peers, instead of environments of their own",
+        help="an interpreter with all the libraries, instead of environments",
     )
-    parser.add_argument("--alone", action="store_true", help="the peers only: crossaisle is not fitted")
+    parser.add_argument("--alone", action="store_true", help="measure the peers only, without crossaisle")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     dataset = load_catalogue(options.dataset, root=options.root).dataset

@@ -1,12 +1,12 @@
-"""Encoding, and lists for all users, on two Ray workers beside one process; then with a worker killed.
+"""Compares two Ray workers with one process, for encoding and for lists of all users.
 
     python benchmarks/ray_workers.py --titles 8192 --repeats 3 [--model demo/model]
 
-Titles are made up of a shop's words. The two ways take turns, each with an empty cache; on a machine that
-others use, compare within a turn, and rather by processor time. Wall time is given as a whole, with the start
-of the workers (they load Python and the model), and from the first result to the last, which is what remains
-of a long job. Processor time is that of the work, in workers and driver, without their start and without
-Ray's own daemons. One process reads with two threads, a worker with one.
+Titles are drawn from a shop's words. The two ways take turns, each with an empty cache; one more turn kills a
+worker. On a machine that others use, compare within a turn, and CPU time rather than wall time. Wall time is
+given in full, including the start of the workers (they load Python and the model), and from the first result
+to the last, which is what counts for a long job. CPU time is that of the work, in workers and driver, without
+their start and without Ray's own daemons. The one process reads with two threads, a worker with one.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ Job = Callable[[Executor, Path], Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--titles", type=int, default=8192)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument(
-        "--model", type=Path, help="A model folder: lists of all its users are exported, too."
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--titles", type=int, default=8192, help="titles to encode (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="turns (default: %(default)s)")
+    parser.add_argument("--model", type=Path, help="also export lists of all users of this saved model")
     options = parser.parse_args()
     import ray
 

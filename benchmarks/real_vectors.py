@@ -1,4 +1,4 @@
-"""Vectors of real titles, and more of the same: what indices are measured on."""
+"""Vectors of real titles and noisy copies of them, which `index.py` and `pgvector.py` search."""
 
 from __future__ import annotations
 

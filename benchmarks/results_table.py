@@ -1,9 +1,9 @@
 """Writes the result tables of README.md from the files in docs/results.
 
-python benchmarks/results_table.py                  write it
-python benchmarks/results_table.py --keep DIR       first keep what matters of DIR/results.json, which
-                                                    `crossaisle benchmark NAME --out DIR` wrote
-python benchmarks/results_table.py --check          say whether it is up to date (exit code 1 if not)
+python benchmarks/results_table.py               write them
+python benchmarks/results_table.py --keep DIR    first copy the rows that count from DIR/results.json,
+                                                 as written by `crossaisle benchmark NAME --out DIR`
+python benchmarks/results_table.py --check       exit with 1 unless the tables are up to date
 """
 
 from __future__ import annotations
@@ -183,9 +183,13 @@ def keep(run: Path, results: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--keep", type=Path, metavar="DIR")
-    parser.add_argument("--check", action="store_true")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="first copy the rows that count from DIR/results.json"
+    )
+    parser.add_argument("--check", action="store_true", help="exit with 1 unless the tables are up to date")
     options = parser.parse_args()
     readme, results = ROOT / "README.md", ROOT / "docs" / "results"
     if options.keep:

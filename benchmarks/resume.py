@@ -2,8 +2,9 @@
 
     python benchmarks/resume.py [--kills 20] [--moves lora]
 
-Trains MiniLM on 60 users of a made-up shop; the weights of the encoder must be on this machine
-(`crossaisle models pull minilm-torch`). Prints the largest difference of any weight; exit code 1 beyond 1e-6.
+Trains MiniLM on 60 users of a synthetic shop, once without a kill and once with them. Needs the encoder's
+weights (`crossaisle models pull minilm-torch`). Prints the largest difference of any weight; exits with 1 if
+it is above 1e-6.
 """
 
 from __future__ import annotations
@@ -30,12 +31,21 @@ STEPS = 60
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--moves", default="lora", choices=["head", "lora", "last", "full"])
-    parser.add_argument("--backbone", default="minilm-torch")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=20, help="times to kill (default: %(default)s)")
+    parser.add_argument(
+        "--moves",
+        default="lora",
+        choices=["head", "lora", "last", "full"],
+        help="what is trained (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--backbone", default="minilm-torch", help="checkpoint to train (default: %(default)s)"
+    )
     parser.add_argument("--train-into", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
     given = parser.parse_args()
     if given.train_into:
         train(given.train_into, given.moves, given.backbone)

@@ -1,4 +1,4 @@
-"""Other revisions of this source tree, for benchmarks that compare: checked out, imported, spoken to."""
+"""Other revisions of this source tree, for benchmarks that compare: check out, import, ask over HTTP."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ def arguments(doc: str | None, rounds: int, *, alone: bool = False) -> argparse.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "revision", metavar="REV", nargs="?" if alone else None, help="a commit, branch or tag"
+        "revision",
+        metavar="REV",
+        nargs="?" if alone else None,
+        help="the revision to compare with: a commit, branch or tag",
     )
-    parser.add_argument("--model", type=Path, required=not alone)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--model", type=Path, required=not alone, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, help="rounds of each tree (default: %(default)s)"
+    )
     return parser
 
 

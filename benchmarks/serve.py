@@ -1,9 +1,13 @@
-"""Measures the service: `python benchmarks/serve.py --model demo/model --out runs/serve`.
+"""Measures the service: lists and events a second, waiting times, memory, start, and kills.
+
+    python benchmarks/serve.py --model demo/model --out runs/serve
+    python benchmarks/serve.py --items 1000000 --out runs/large
 
 Starts `crossaisle serve` as a process of its own, sends load from this one over loopback, and writes
-`results.json`. Wants two cores and a quiet machine. `--items 1000000` makes a synthetic shop of that size
-(benchmarks/large_shop.py; three minutes and 3 GB) and measures lists and new items of that. `--workers 2`
-starts two workers, asks one of them about events that the other took, and says what memory they share.
+`results.json`. Needs two cores and a quiet machine. `--items` makes a synthetic shop of that size
+(`large_shop.py`; a million items take three minutes and 3 GB) and measures its lists and new items.
+`--workers 2` starts two workers, asks one about events that the other received, and reports the memory they
+share.
 """
 
 from __future__ import annotations
@@ -371,15 +375,34 @@ def database(kind: str, folder: Path) -> Iterator[Path | str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model", type=Path, default=Path("demo/model"))
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--items", type=int, help="of a synthetic shop, in place of --model")
-    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--switch", action="store_true", help="copy the model and switch between the two")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--model", type=Path, default=Path("demo/model"), help="a saved model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="length of each measurement (default: %(default)s)"
+    )
+    parser.add_argument("--items", type=int, help="items of a synthetic shop, instead of --model")
+    parser.add_argument(
+        "--store",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="kind of store (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="worker processes of the service (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--kills", type=int, default=30, help="times to kill the service (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--switch",
+        action="store_true",
+        help="copy the model and switch between the two while lists are asked for",
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     from crossaisle.data.storage import load_dataset

@@ -1,8 +1,8 @@
-"""What benchmarks of the service share: a service to start and stop, its memory, an honest client, bars.
+"""Shared parts of service benchmarks: a service to start and stop, its memory, an honest client, targets.
 
 A `Served` is `crossaisle serve` as a child of this process, on 127.0.0.1, with a log and an API key. An
 `Honest` is a process of its own that asks for lists at a constant rate, whatever happens to others. Its
-waiting times count from the moment a request was due, so that a standstill counts for all that it held up.
+waiting times count from the moment a request was due, so a stall counts for every request it held up.
 """
 
 from __future__ import annotations

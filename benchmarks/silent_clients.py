@@ -1,14 +1,14 @@
-"""Clients that stop in the middle, many of them, beside an honest one; then a stop of the service:
+"""Measures how a service treats clients that stop reading or writing, beside an honest client.
 
     python benchmarks/silent_clients.py --model demo/model --out runs/silent
     python benchmarks/silent_clients.py --model demo/model --out runs/silent --workers 2
     python benchmarks/silent_clients.py --model demo/model --out runs/silent --clients 100
 
-1,000 clients ask for a large answer, read its beginning and no more; 1,000 stop writing, half of them in the
-head of a request, half in its body. A process of its own asks for lists (20 a second) meanwhile. A client
-counts as closed when the service has let go of its connection, which the operating system tells (Linux).
-Then, with such clients connected again, the service gets SIGTERM. Only 127.0.0.1. Leaves with 1 where a bar
-is missed.
+1,000 clients ask for a large answer and read only its beginning; 1,000 stop writing, half of them in the head
+of a request and half in its body. Meanwhile a separate process asks for lists (20 a second). A client counts
+as closed when the service has released its connection, which the operating system reports (Linux). Then, with
+new clients of this kind connected, the service gets SIGTERM. Uses 127.0.0.1 only. Exits with 1 if a target is
+missed.
 """
 
 from __future__ import annotations
@@ -207,13 +207,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--clients", type=int, default=1000, help="that stop reading; as many stop writing")
-    parser.add_argument("--at-stop", type=int, default=100, help="of each, while the service is stopped")
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument(
-        "--quiet", type=float, default=10.0, help="seconds with the honest client alone first"
+        "--workers", type=int, default=1, help="worker processes of the service (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--clients",
+        type=int,
+        default=1000,
+        help="clients that stop reading; as many stop writing (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--at-stop",
+        type=int,
+        default=100,
+        help="clients of each kind while the service is stopped (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quiet",
+        type=float,
+        default=10.0,
+        help="seconds with the honest client alone, first (default: %(default)s)",
     )
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,14 +1,15 @@
-"""Lets the service run for an hour at half load and watches its memory and its handles:
+"""Runs the service for an hour at half load and watches its memory and file handles.
 
     python benchmarks/soak.py --model demo/model --out runs/soak [--minutes 60] [--rate 200]
 
-Starts `crossaisle serve` as a process of its own and sends what a shop would send at a constant rate, half
-of what two cores can answer: lists for known and new people, products beside a product, carts, one event in
-ten requests, a changed price and a new product now and then. Who is late goes on at once; what is more than a
-second late is left out. Every ten seconds it reads resident memory, open handles and threads. Growth compares
-the median of the last tenth of the time with that of the tenth after the first: before that, kept lists are
-still filling up. Writes `results.json` and `samples.csv`. Exit code 1 for memory growth above 5 %, more
-handles, or an answer of 5xx.
+Starts `crossaisle serve` as a process of its own and sends what a shop would send, at a constant rate of
+about half of what two cores can answer: lists for known and new users, products beside a product, carts, an
+event in one of ten requests, and now and then a new price or product. A late request is sent at once; one
+more than a second late is left out. Every ten seconds it reads resident memory, open handles and threads.
+
+Growth compares the median of the last tenth of the time with that of the second tenth, since the cache is
+still filling up in the first. Writes `results.json` and `samples.csv`. Exits with 1 if memory grows by more
+than 5 %, handles increase, or any answer is a 5xx.
 """
 
 from __future__ import annotations
@@ -148,10 +149,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model", type=Path, default=Path("demo/model"))
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--model", type=Path, default=Path("demo/model"), help="a saved model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="length of the run (default: %(default)s)"
+    )
+    parser.add_argument("--rate", type=float, default=200.0, help="requests a second (default: %(default)s)")
     options = parser.parse_args()
     dataset = load_dataset(options.model / "catalogue")
     popular = dataset.item_counts.argsort()[-5000:]

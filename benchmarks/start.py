@@ -1,13 +1,13 @@
-"""The start of a service with many events in its store: this source tree beside another revision of it.
+"""Measures how a service starts with many events in its store: this source tree beside another revision.
 
     python benchmarks/start.py HEAD~1 --model demo/model --out runs/start
     python benchmarks/start.py 7b87d98 --model demo/model --out runs/start --events 10000000 --alone
 
-The store is one that the other revision made; `--keep FILE` keeps it for the next time. In it are people of
-the model and ten times as many new ones, who look at and buy products as often as these were bought before.
-Each tree then serves from a copy. This one packs the events at its first start, which happens once; what
-counts is the next one. Measured are seconds until it is ready, of the clock and of the processor, its memory
-then and at most, the first lists of some people, and their lists after one more event.
+The other revision makes the store; `--keep FILE` keeps it for the next time. In it are users of the model and
+ten times as many new ones, who look at and buy products as often as these were bought before. Each tree then
+serves from a copy. This tree packs the events at its first start, which happens once; the next start is the
+one that counts. Measures wall and CPU time until ready, memory then and at its peak, the first lists of some
+users, and their lists after one more event.
 """
 
 from __future__ import annotations
@@ -119,9 +119,11 @@ def started(tree: Path, model: Path, store: Path, people: list[str], item: str) 
 def main() -> None:
     """Reads the command line, measures, prints a table."""
     parser = arguments(__doc__, rounds=1)
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--keep", type=Path, help="the store, made where there is none")
-    parser.add_argument("--alone", action="store_true", help="leave the other revision out")
+    parser.add_argument(
+        "--events", type=int, default=1_000_000, help="events in the store (default: %(default)s)"
+    )
+    parser.add_argument("--keep", type=Path, help="store to keep for the next time; made if missing")
+    parser.add_argument("--alone", action="store_true", help="leave out the other revision")
     options = parser.parse_args()
     results: dict[str, Any] = {"events": options.events, "cores": os.cpu_count()}
     with (

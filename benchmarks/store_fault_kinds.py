@@ -1,6 +1,7 @@
-"""Ways to take the store away from a running service, and how each is mended; `store_faults.py` does it.
+"""The faults of `store_faults.py`: ways to take the store from a running service, and their repair.
 
-A fault is one function of a `Stage`: what happens; a second one mends it. `FAULTS` names them.
+A fault is a function of a `Stage` that makes something happen; a second function repairs it. `FAULTS` names
+them.
 """
 
 from __future__ import annotations

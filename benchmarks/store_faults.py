@@ -1,22 +1,21 @@
-"""Takes the store away from a running service in ten ways, while a client sends events:
+"""Takes the store away from a running service in ten ways, while a client sends events.
 
     python benchmarks/store_faults.py --model demo/model --out runs/store_faults
     python benchmarks/store_faults.py --model demo/model --out runs/store_faults --only full --only locked
     python benchmarks/store_faults.py --model demo/model --out runs/store_faults --workers 2
 
-removed, replaced (`mv` of another store), overwritten (in place, by a backup), full (a file system of 16 MB,
-where root may mount one; else a limit on the size of the service's files), damaged (pages of the file),
-read-only, locked (by another process), restored (SQLite's own backup, into the running store), clock (moved
-two days ahead and back, as Python tells the time), second (another service on the same store). They are in
-`store_fault_kinds.py`.
+The faults (in `store_fault_kinds.py`): removed; replaced (another store moved into its place); overwritten
+(in place, by a backup); full (a file system of 16 MB where root may mount one, else a limit on the size of
+the service's files); damaged (pages of the file); read-only; locked (by another process); restored (SQLite's
+own backup, into the running store); clock (two days ahead and back, as Python reads the time); second
+(another service on the same store).
 
-Each begins with a new store, and the client remembers what was acknowledged. Measured are the seconds until
-readiness, `crossaisle_store_up` and the log report the fault; the acknowledged events that are missing from
-the file the operator ends up with (where the file was taken away, of those sent after that); whether events
-are accepted again once the fault is mended, by itself or after a restart; and whether the file is intact at
-the end. Where nothing was refused, lost or broken, a read-only file, SQLite's own backup, a moved clock and
-a second service that is refused need not be reported. Only 127.0.0.1.
-Exits with 1 where a bar is missed.
+Each fault begins with a new store, and the client remembers what was acknowledged. Measured are the seconds
+until readiness, `crossaisle_store_up` and the log report the fault; the acknowledged events that are missing
+from the file the operator ends up with (of those sent after the file was taken away, if it was); whether
+events are accepted again after the repair, without or with a restart; and whether the file is intact at the
+end. If nothing was refused, lost or broken, a read-only file, SQLite's own backup, a moved clock and a second
+service that is refused need not be reported. Uses 127.0.0.1 only. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -248,10 +247,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", action="append", choices=list(FAULTS), help="may be repeated")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--only", action="append", choices=list(FAULTS), help="only this fault; may be repeated"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="worker processes of the service (default: %(default)s)"
+    )
     options = parser.parse_args()
     from crossaisle.data.storage import load_dataset
 

@@ -1,4 +1,4 @@
-"""What `store_faults.py` watches a service with: a client that sends events, and an operator who looks."""
+"""What watches the service in `store_faults.py`: a client that sends events, and an operator's checks."""
 
 from __future__ import annotations
 

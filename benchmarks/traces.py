@@ -1,4 +1,4 @@
-"""Texts that can be looked for in files, whole or cut."""
+"""Random texts that can be searched for in files, whole or in part."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What `earlier.py` has an earlier revision write, and what it asks both revisions afterwards.
+"""What `earlier.py` has an earlier revision write, and what it then asks both revisions.
 
-An earlier service is told things in the words of that time (an arm's `share`), so nothing here may be changed
-to follow later names: `questions` and `Dialect` are what adapts.
+An earlier service is addressed in the terms of its time (such as an arm's `share`), so do not rename anything
+here to follow later names: `questions` and `Dialect` adapt.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 from typer.main import get_command
 
 from crossaisle import __version__, cli
-from crossaisle.cli.app import app
+from crossaisle.cli.app import SECTIONS, app
 from crossaisle.encoders import weights
 from crossaisle.errors import ConfigError, CrossaisleError, DataError
 
@@ -25,9 +25,15 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["--help"]) == 0
     assert "crossaisle run CONFIG.toml" in capsys.readouterr().out
     assert cli.run([]) == 2
-    assert "Commands:" in capsys.readouterr().err
+    assert "Language models:" in capsys.readouterr().err
     assert cli.run(["recommend", "-h"]) == 0
     assert "-n, --n N " in capsys.readouterr().out
+
+
+def test_each_command_stands_in_one_section_of_the_help() -> None:
+    command: Any = get_command(app)
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(command.commands)
 
 
 def test_who_reads_may_stop_early() -> None:

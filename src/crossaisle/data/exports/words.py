@@ -43,8 +43,8 @@ _WORDS: dict[Table, dict[str, str]] = {
         "kind": """kind eventtype eventname event behaviortype behavior action type ereignis evento 行为
             行为类型 事件""",
         "value": "value rating overall score stars bewertung note 评分",
-        "quantity": """quantity qty qtyordered menge anzahl stueck units lineitemquantity quantite qte cantidad
-            quantita aantal quantidade 数量 件数""",
+        "quantity": """quantity qty qtyordered menge anzahl stueck units lineitemquantity quantite qte
+            cantidad quantita aantal quantidade 数量 件数""",
     },
     "items": {
         "item_id": f"{ITEM} id",
