@@ -101,12 +101,11 @@ def _places(one: Events, other: Events) -> npt.NDArray[np.intp]:
 class Dataset:
     """One shop: items, users and events, with the vocabularies that join them.
 
-    `items` has one row per item row, columns `item_id, title, description, brand` (String, "" where
-    absent), `price` (Float32, null where absent), `image` and `url` (String or null), `in_stock` (Boolean),
-    `attributes` (String: a JSON object, "" where absent); where the shop gave them, also the columns of
-    `data.windows`, `currency` (String) where prices are in several, and `group` (String or null): items of
-    one value are one product. `users` has `user_id` and whatever attributes the shop gave. Both are in
-    vocabulary order.
+    `items` has one row per item row, columns `item_id, title, description, brand` (String, "" if
+    missing), `price` (Float32, null if missing), `image` and `url` (String or null), `in_stock` (Boolean),
+    `attributes` (String: a JSON object, "" if missing); optionally the columns of `data.windows`, `currency`
+    (String) if there are several, and `group` (String or null): items with the same value are one product.
+    `users` has `user_id` and the shop's own attributes. Both are in vocabulary order.
     """
 
     items: pl.DataFrame

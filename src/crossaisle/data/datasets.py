@@ -101,8 +101,8 @@ def load_catalogue(
 
     `root` is the folder that holds its files (not for `completejourney`).
 
-    `domain` picks one shop of `amazon14`: "Beauty", "Toys & Games" or "Clothing, Shoes & Jewelry".
-    `FetchError` when the files are not there and cannot be fetched, `DataError` when they are damaged.
+    `domain` selects one shop of `amazon14`: "Beauty", "Toys & Games" or "Clothing, Shoes & Jewelry".
+    `FetchError` if the files are missing and cannot be downloaded, `DataError` if they are damaged.
     """
     catalogue = find_catalogue(name) if isinstance(name, str) else name
     folder = pull_catalogue(catalogue, root)
@@ -133,7 +133,7 @@ def find_catalogue(name: str) -> Catalogue:
 
 
 def pull_catalogue(name: str | Catalogue, root: str | Path | None = None) -> Path:
-    """The folder with a data set's files, fetched first where that is possible."""
+    """The folder with a data set's files, downloaded first if possible."""
     catalogue = find_catalogue(name) if isinstance(name, str) else name
     if catalogue.package is not None:
         return catalogue.package.pull()
@@ -149,7 +149,7 @@ def pull_catalogue(name: str | Catalogue, root: str | Path | None = None) -> Pat
 
 
 def is_known(source: str) -> bool:
-    """Whether a name stands for a known data set; False for a file. `ConfigError` where it is neither."""
+    """Whether a name is that of a known data set; False for a file. `ConfigError` if it is neither."""
     if Path(source).exists() or source in CATALOGUES:
         return not Path(source).exists()
     if not Path(source).suffix:
@@ -178,7 +178,7 @@ def list_catalogues(root: str | Path | None = None) -> list[dict[str, Any]]:
 
 
 def _places() -> list[Path]:
-    """Where data folders are looked for: $CROSSAISLE_SHARED, beside the current folder, beside the source."""
+    """Where data folders are searched: $CROSSAISLE_SHARED, next to the current folder, next to the source."""
     chosen = os.environ.get("CROSSAISLE_SHARED")
     if chosen:
         return [Path(chosen).expanduser() / "data"]
@@ -190,10 +190,10 @@ def _places() -> list[Path]:
 
 
 def _completejourney(folder: Path) -> Tables:
-    """Products have no titles: the type's name and the package size stand in. Prices are medians.
+    """Products have no titles: the type's name and the package size are used instead. Prices are medians.
 
-    `brand` says only whether it is the shop's own, so products of one type are a group whatever it is: side
-    by side they would read as one title twice.
+    `brand` only says whether it is a store brand, so the products of one type form a group regardless of
+    it: otherwise a list would show the same title twice.
     """
     products = pl.read_parquet(folder / "products.parquet")
     columns = ["household_id", "basket_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
@@ -225,7 +225,7 @@ def _instacart(root: Path) -> Tables:
 
 
 def _amazon14(root: Path) -> Tables:
-    """Each domain is a shop: the first level of its items' paths."""
+    """Each domain is one shop; the domain is the first level of the items' category paths."""
     folder = root / "amazon14"
     items = pl.read_parquet(folder / "items.parquet")
     paths = [

@@ -1,8 +1,8 @@
 """`compare`: what changed between two summaries, how much, how significantly, and whether to refit.
 
 Every check has an effect on the scale of the population stability index (PSI), a p-value, and a verdict:
-stable below .1 or where chance explains it, moderate up to .25, drift from there on. Chance explains what is
-not significant at .05 after Benjamini and Hochberg over all checks.
+stable below .1 or if not significant, moderate up to .25, drift above. Significance is at .05, adjusted after
+Benjamini and Hochberg over all checks.
 
 | check | measure | effect | p-value |
 |---|---|---|---|
@@ -12,7 +12,7 @@ not significant at .05 after Benjamini and Hochberg over all checks.
 | vectors | cosine of the means, MMD | squared standardised shift along the difference | permutation |
 | calibration | share of next products in the first ten | its relative change | Fisher's exact test |
 
-Numbers behind p-values and chance are effective ones, see `drift.measures`.
+p-values and chance levels are based on effective sample sizes, see `drift.measures`.
 """
 
 from __future__ import annotations

@@ -93,8 +93,8 @@ class VectorFile(BlobFile):
 class CachedEncoder:
     """Stores vectors in one SQLite file per encoder, under the hash of their text.
 
-    Vectors are stored as float16 (768 bytes for d = 384): a component changes by a factor of at most 1 +
-    5e-4, a cosine by less than 1e-4. Fresh vectors are rounded in the same way, so that first and later runs
+    Vectors are stored as float16 (768 bytes for d = 384): the relative error of a component is at most 5e-4,
+    the error of a cosine below 1e-4. Fresh vectors are rounded in the same way, so that first and later runs
     agree. Several processes may share the file. A damaged file or vector is computed again; a folder that
     cannot be written costs time, never a result.
     """

@@ -3,12 +3,12 @@
 | feature | meaning |
 |---|---|
 | `item.log_events` | log(1 + events) |
-| `item.age_days` | days since its first event; NaN without one |
+| `item.age_days` | days since the first event; NaN if none |
 | `item.trend` | log((events of the last 28 days + 1) / (events of the 28 days before + 1)) |
 | `item.log_price`, `item.price_position` | log of the price; its mid-rank in the deepest category, 0 to 1 |
-| `item.title_words` | words of the title |
-| `item.tfidf:W`, `item.yake:W`, `item.encoder:W` | whether W is a keyword, by that method |
-| `item.category=C`, `item.brand=B` | one-hot, of the names that most events are about |
+| `item.title_words` | number of words in the title |
+| `item.tfidf:W`, `item.yake:W`, `item.encoder:W` | whether W is a keyword, according to that method |
+| `item.category=C`, `item.brand=B` | one-hot, for the names with the most events |
 | `item.hash:N` | brand, every category level and attributes, hashed to signs (Weinberger et al., ICML 2009) |
 """
 

@@ -3,13 +3,13 @@
 | feature | meaning |
 |---|---|
 | `pair.similarity_mean` | cosine of the item with the decayed mean of the history |
-| `pair.similarity_interest` | with the nearest interest point |
-| `pair.similarity_last` | with the newest item |
-| `pair.similarity_best` | with the nearest of the last `RECENT` |
-| `pair.times_had`, `pair.days_since_had` | how often the history has the item; days since, NaN for never |
-| `pair.category_share`, `pair.leaf_share`, `pair.brand_share` | share of the history with its own |
-| `pair.transition` | log lift of its category after that of the newest item |
-| `pair.price_gap` | its price position less the mean one of the history |
+| `pair.similarity_interest` | cosine with the nearest interest point |
+| `pair.similarity_last` | cosine with the newest item |
+| `pair.similarity_best` | highest cosine with one of the last `RECENT` |
+| `pair.times_had`, `pair.days_since_had` | times the item is in the history; days since, NaN if never |
+| `pair.category_share`, `pair.leaf_share`, `pair.brand_share` | share of the history with the item's |
+| `pair.transition` | log lift of the item's category after the newest item's |
+| `pair.price_gap` | its price position minus the history's mean |
 """
 
 from __future__ import annotations

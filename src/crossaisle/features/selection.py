@@ -1,17 +1,17 @@
-"""`select_features`: which columns are worth keeping, by five tests that must hold fold after fold.
+"""`select_features`: selects columns by five tests, repeated on several folds.
 
-| test | a column passes where |
+| test | a column passes if |
 |---|---|
 | variance | scaled to 0..1 its variance is above `FLAT` |
-| twin | no column that says more has an absolute rank correlation above `TWIN` with it |
-| mutual information | it is above that of a shuffled label, for which `SHUFFLES` columns are asked |
+| twin | no more important column has an absolute rank correlation above `TWIN` with it |
+| mutual information | it is above that with a shuffled label, measured on `SHUFFLES` columns |
 | chi-square | the p-value is at most .05 after Benjamini and Hochberg |
-| L1 | a linear model with an L1 penalty keeps its weight |
+| L1 | a linear model with an L1 penalty gives it a non-zero weight |
 | permutation | shuffling it lowers the AUC of boosted trees on the held-out fold by more than its own noise |
 
-A column is good in a fold where it has variance and no twin, and any of the other tests speaks for it: few
-labels make each of them miss something. It is stable where it is good in `STABLE` of the folds (as stability
-selection, Meinshausen and Buehlmann 2010). Of the stable ones the `most` of the largest permutation
+A column is good in a fold if it has variance and no twin, and passes any of the other tests: with few labels,
+each of them misses some columns. It is stable if it is good in a share `STABLE` of the folds (after stability
+selection, Meinshausen and Buehlmann 2010). Of the stable columns, the `most` with the largest permutation
 importance are kept.
 """
 

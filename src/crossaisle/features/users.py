@@ -2,14 +2,14 @@
 
 | feature | meaning |
 |---|---|
-| `user.events`, `user.categories` | log(1 + events); distinct categories |
-| `user.days_since`, `user.gap_days` | days since the last event; median days between days with events |
-| `user.tempo` | days with events per week, from the first day to that of now |
-| `user.price_level` | mean price position of what was chosen, 0 cheap to 1 dear within categories |
-| `user.repeats` | share of events with an item that the history already had |
-| `user.interests`, `user.focus` | interest points; the share of the largest |
-| `user.share:C` | share of category C in the history, of the categories of most events |
-| `user.A=V`, `user.A` | demographics: one-hot where they are words, as they are where they are numbers |
+| `user.events`, `user.categories` | log(1 + events); number of distinct categories |
+| `user.days_since`, `user.gap_days` | days since the last event; median gap between active days |
+| `user.tempo` | active days per week, from the first event until now |
+| `user.price_level` | mean price position of chosen items in their category, 0 (cheap) to 1 (expensive) |
+| `user.repeats` | share of events with an item already in the history |
+| `user.interests`, `user.focus` | number of interest points; share of the largest |
+| `user.share:C` | share of category C in the history, for the categories with the most events |
+| `user.A=V`, `user.A` | demographics: one-hot if text, unchanged if numeric |
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""`benchmark lm-zero-shot`: a GPT-like model that never saw the shop ranks short lists by their titles."""
+"""`benchmark lm-zero-shot`: a GPT-like model without training on the shop ranks short lists by their
+titles."""
 
 from __future__ import annotations
 
@@ -30,15 +31,15 @@ from crossaisle.studies.context import StudyContext
 
 DATASETS = ("s3rec-beauty", "completejourney")
 CASES = 100
-"""Per data set: reading one takes one to two seconds on two cores."""
+"""Cases per data set; each takes one to two seconds on two cores."""
 DRAWN = 15
-"""Wrong answers per list."""
+"""Number of negatives per list."""
 TITLE_TOKENS = 16
 MODEL = "smollm2"
 K = 10
 BASELINE = "tfidf"
 SUMS: dict[str, tuple[str, str]] = {"tfidf_minilm": ("tfidf", "minilm"), "tfidf_lm_pmi": ("tfidf", "lm_pmi")}
-"""Sums of two models' scores, each over its spread in the list: nothing is tuned."""
+"""Sums of two models' scores, each divided by its spread in the list: nothing is tuned."""
 
 
 def run(context: StudyContext) -> list[Row]:
@@ -59,10 +60,10 @@ def run(context: StudyContext) -> list[Row]:
 def questions(
     dataset: Dataset, split: SplitConfig, most: int = CASES, seed: int = 0
 ) -> tuple[Dataset, EvalCases]:
-    """What is known, and test cases with one target each.
+    """The known data, and test cases with one target each.
 
-    Where users have baskets: one to three items of a test basket -> one of its items of another
-    category. Else the user's history -> the next item.
+    If users have baskets: one to three items of a test basket -> one of its items in another category. Else a
+    user's history -> the next item.
     """
     made = split_of(dataset, split)
     cases = made.test
@@ -78,11 +79,11 @@ def questions(
 
 @dataclass
 class ListStudy:
-    """Every model ranks the same lists: the target among items drawn at random, in two ways.
+    """All models rank the same lists: the target among sampled items, sampled in two ways.
 
-    `uniform`: any bought item is as likely to be drawn, so that popularity alone goes far; `by_sales`:
-    in proportion to events, so that popularity alone says nothing. Items of the query or, for baskets,
-    of its categories are not drawn.
+    `uniform`: all bought items are equally likely, so that popularity alone does well; `by_sales`: in
+    proportion to events, so that popularity is uninformative. Items of the query or, for baskets, of its
+    categories are not sampled.
     """
 
     dataset: Dataset
@@ -101,7 +102,7 @@ class ListStudy:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Fills `values`, `first` and `seconds`."""
+        """Computes `values`, `first` and `seconds`."""
         lists = self._lists()
         scores = self._baselines(lists) | self._language_model(lists)
         for name, (left, right) in SUMS.items():
@@ -117,7 +118,7 @@ class ListStudy:
             self.first[slice_] = {n: hr(r, 1).astype(np.float32) for n, r in ranked.items()}
 
     def _lists(self) -> Rows:
-        """int32 (n, 1 + 2 drawn): the target, uniform ones, ones by sales."""
+        """int32 (n, 1 + 2 drawn): the target, uniform negatives, negatives by sales."""
         counts = self.dataset.item_counts.astype(np.float64)
         codes = self.dataset.taxonomy.codes()
         rng = np.random.default_rng([self.seed, 2])
@@ -150,7 +151,7 @@ class ListStudy:
         return out
 
     def _language_model(self, lists: Rows) -> dict[str, Floats]:
-        """With the title's own likelihood taken off, and without."""
+        """Scores with the title's unconditional likelihood subtracted, and without."""
         out = {}
         for name, pmi in (("lm", 0.0), ("lm_pmi", 1.0)):
             start = time.perf_counter()
@@ -163,7 +164,7 @@ class ListStudy:
                     advance(1)
             out[name] = np.nan_to_num(found, nan=float(np.nanmin(found, initial=0.0)))
             self.seconds[name] = time.perf_counter() - start
-        self.seconds["lm_pmi"] += self.seconds["lm"]  # it was spared what the first had read
+        self.seconds["lm_pmi"] += self.seconds["lm"]  # it reused likelihoods that the first had cached
         return out
 
     def rows(self) -> list[Row]:

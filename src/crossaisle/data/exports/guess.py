@@ -196,8 +196,8 @@ def _ids(draft: Draft, table: Table, column: str) -> set[str]:
 
 
 def _shares(file: Given, known: set[str], named: str) -> dict[str, float]:
-    """Share of known ids found in the first rows of columns: of the column with the given name, and of up to
-    `COLUMNS_COMPARED` likely columns with distinct values."""
+    """Column -> share of the known ids in its first rows, for the column `named` and up to `COLUMNS_COMPARED`
+    likely ones with distinct values."""
     hits = {}
     for name, values in tidied(file.sample()).items():
         there = set(values.to_list()) - {None}

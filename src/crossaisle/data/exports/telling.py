@@ -92,7 +92,7 @@ def _tell_time(draft: Draft, seen: pl.Series) -> None:
 
 
 def _tell_kinds(draft: Draft, values: pl.Series) -> None:
-    """Kinds that nobody has named count for nothing: better said now than after an import."""
+    """Adds a remark on unknown kinds, which are ignored: better known now than after an import."""
     counts = values.drop_nulls().value_counts(sort=True)
     unknown = [(k, n) for k, n in counts.rows() if not Kinds().meaning(k).known]
     if unknown:

@@ -3,12 +3,12 @@
 | scheme | a negative of user u for the chosen item i is |
 |---|---|
 | `uniform` | any item |
-| `popularity` | any item, drawn by its events to the power of `POWER` (Mikolov et al., NIPS 2013) |
-| `category` | an item of i's deepest category, or of its category where it is alone there: a hard negative |
-| `seen` | an item that u looked at, liked or put in the cart, and did not choose |
+| `popularity` | any item, in proportion to its events to the power of `POWER` (Mikolov et al., NIPS 2013) |
+| `category` | an item of i's deepest category, or shop-level category if alone there: a hard negative |
+| `seen` | an item that u viewed, liked or put in the cart, but did not choose |
 
-No negative is an item that its user chose at any time, or, but for `seen`, had to do with at all; labels of a
-window know only what was chosen in it, see `chosen`.
+No negative is an item that its user chose at any time or, except for `seen`, had any event with. Labels for a
+time window exclude only what was chosen in it, see `chosen`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Scheme = Literal["uniform", "popularity", "category", "seen"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 POWER = 0.75
 ROUNDS = 20
-"""Number of redraws of negatives that the user has chosen; those still missing after that are counted."""
+"""Number of redraws for negatives that the user already has; those still missing after that are counted."""
 
 Keys = npt.NDArray[np.int64]
 Chosen = tuple[Rows, Rows]
@@ -122,8 +122,10 @@ def _draw(dataset: Dataset, scheme: Scheme, rng: np.random.Generator) -> Draw:
 
 
 def _within(leaf: Rows, code: Rows, group: npt.NDArray[np.integer], rng: np.random.Generator) -> Draw:
-    """Draws from the members of an item's group: leaf categories first, numbered on by the shop's
-    categories."""
+    """Draws from the members of an item's group.
+
+    Codes of groups: first the leaf categories, then the categories at the shop's level.
+    """
     both = np.concatenate([leaf, np.where(code >= 0, code + leaf.max() + 1, -1)]).astype(np.int64)
     order = np.argsort(both, kind="stable")
     member = order % len(leaf)

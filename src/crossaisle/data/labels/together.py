@@ -1,21 +1,21 @@
 """`label_together`: ordered pairs of items that are bought together rather than viewed together.
 
-Over `N` trips (baskets; without them, a user's day; without times, a user), with n(a), n(b) and n(a, b) trips
-that hold a, b and both:
+A trip is a basket; without baskets, a user's day; without times, a user. Of `N` trips, n(a), n(b) and n(a, b)
+contain a, b and both:
 
 - lift(a, b) = n(a, b) N / (n(a) n(b)), confidence(a -> b) = n(a, b) / n(a);
-- p: the chance of n(a, b) or more when a and b fall into trips independently (hypergeometric, one-sided);
-  q: the same after Benjamini and Hochberg (J. R. Stat. Soc. B 1995), over all pairs of items with `least`
-  trips each, those that never met included;
-- view_lift: the same lift over views, of users' days. People look at substitutes together and buy one of
-  them; they buy complements together: score = log2(lift) - log2(view_lift);
-- after(a -> b): trips with a, followed by b in the same user's next trip; `leads` where that exceeds the
-  opposite order, by a two-sided binomial test at the same false discovery rate, over pairs that follow each
-  other `TURNS` times. Reversing time leaves how often a and b are bought as it is, so that popularity alone
-  never leads.
+- p: the probability of n(a, b) or more if a and b occur independently (hypergeometric, one-sided); q: p
+  adjusted after Benjamini and Hochberg (J. R. Stat. Soc. B 1995), over all pairs of items with `least` trips
+  each, including pairs that never occur together;
+- view_lift: the lift over views, where a trip is a user's day. People view substitutes together and buy one
+  of them, but buy complements together: score = log2(lift) - log2(view_lift);
+- after(a -> b): trips with a for which the same user's next trip contains b; `leads` if that is significantly
+  more frequent than the opposite order, by a two-sided binomial test at the same false discovery rate, over
+  pairs that follow each other `TURNS` times. Popularity alone cannot lead, as it is the same when time is
+  reversed.
 
-A pair is labelled 1 where q <= `fdr` and the lift is above 1 and above that of views, 0 where it is looked at
-together more than bought together, and not at all otherwise.
+A pair is labelled 1 if q <= `fdr` and the lift is above 1 and above `view_lift`, 0 if it is viewed together
+more than bought together, and not at all otherwise.
 """
 
 from __future__ import annotations

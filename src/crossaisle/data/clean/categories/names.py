@@ -183,8 +183,7 @@ def _slip(
 
 
 def _other_blanks(one: Sequence[str], two: Sequence[str]) -> float:
-    """Confidence that two names, equal in length up to one letter, differ by a superfluous or missing
-    space."""
+    """Confidence that two names are equal except for white space and at most one letter."""
     a, b = "".join(one), "".join(two)
     distance = library("rapidfuzz.distance", "the step categories").OSA.distance(a, b)
     return 0.6 if distance <= 1 and min(len(a), len(b)) >= LONG else 0.0
