@@ -54,7 +54,9 @@ def test_every_format_arrives_in_order_of_time(
     assert (kept[0].kind, kept[0].value, kept[0].quantity) == ("view", 1.1, None)
 
 
-def test_gaps_are_kept_at_the_givenspeed_of(tmp_path: Path, service: ShopService, address: str) -> None:
+def test_gaps_between_events_are_kept_at_the_given_speed(
+    tmp_path: Path, service: ShopService, address: str
+) -> None:
     """Measured by when events are sent, on a clock that only waiting moves."""
     file = tmp_path / "log.csv"
     times = [0.0, 0.0, 10.0, 30.0, 31.0, 500.0]

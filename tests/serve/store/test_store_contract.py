@@ -101,7 +101,7 @@ def test_rows_in_conflict_are_counted_with_those_that_are_not_kept(store: Store)
     assert caught.value.rows == (2,)
 
 
-def test_nothing_is_nothing(store: Store) -> None:
+def test_an_empty_store_and_an_empty_batch_hold_nothing(store: Store) -> None:
     assert store.add([]).result() == Kept([])
     assert list(store.events()) == []
     assert store.user("nobody") is None
