@@ -55,12 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--root",
-        type=Path,
-        default=Path("../shared/data"),
-        help="folder of the data sets, see docs/data.md (default: %(default)s)",
-    )
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
     parser.add_argument(
         "--on",
         choices=["validation", "test"],
