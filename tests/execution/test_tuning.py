@@ -1,4 +1,4 @@
-"""Trials on several workers: as many as were paid for, and each worth what it is worth here."""
+"""Trials on several workers: as many as asked for, with the scores they have in one process."""
 
 from __future__ import annotations
 

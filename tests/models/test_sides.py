@@ -1,4 +1,4 @@
-"""A user with a cart is asked about twice: the history and the cart give one sum."""
+"""A user with a cart is scored twice, by history and by cart, and the scores are summed."""
 
 from __future__ import annotations
 

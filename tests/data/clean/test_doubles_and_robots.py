@@ -1,4 +1,4 @@
-"""Twins, variants and groups; users that are no people; attributes of users; ids."""
+"""Duplicates, variants and groups; robots among users; attributes of users; ids."""
 
 from __future__ import annotations
 

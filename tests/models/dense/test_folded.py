@@ -1,4 +1,4 @@
-"""Kept sums of vectors: whatever happens to a history, what a new sum gives."""
+"""Cached sums of vectors equal new sums, whatever happens to a history."""
 
 from __future__ import annotations
 

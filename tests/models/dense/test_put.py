@@ -23,7 +23,7 @@ def test_put_equals_assignment_by_mask(value: float, shape: tuple[int, ...]) -> 
 
 
 def test_rows_and_every_second_column() -> None:
-    """Views are written through."""
+    """Writing to a view changes the array."""
     scores = np.ones((4, 6), np.float32)
     where = np.zeros((4, 6), bool)
     where[1:3, 2] = True

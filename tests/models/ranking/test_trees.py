@@ -1,4 +1,4 @@
-"""Texts of trees: what LightGBM wrote is taken, and nothing that would have it leave its memory."""
+"""Tree files: what LightGBM wrote is accepted, and nothing that would make it read outside its memory."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_what_disagrees_is_refused_in_one_line(written: str, old: str, new: str,
 
 
 def test_wrong_tree_sizes_in_a_file_are_recomputed(written: str) -> None:
-    """They are counted anew."""
+    """The sizes in the file are ignored."""
     line = next(line for line in written.split("\n") if line.startswith("tree_sizes="))
     wrong = written.replace(line, "tree_sizes=1 99999999")
     assert Trees.read(wrong, NAMES).text == Trees.read(written, NAMES).text

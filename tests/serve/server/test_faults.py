@@ -83,7 +83,7 @@ def test_a_client_that_sends_byte_by_byte_after_a_first_request_is_closed(hasty:
 
 
 def drops(client: socket.socket) -> bytes:
-    """A letter at a time, until the service says something or closes; what it said."""
+    """Sends a byte at a time until the service answers or closes; returns the answer."""
     client.settimeout(0.02)
     for _ in range(1000):
         try:

@@ -1,4 +1,4 @@
-"""Queries that arrive together are scored together, and those who were answered together are waited for."""
+"""Queries that arrive together are scored together; a batch waits for clients answered together."""
 
 from __future__ import annotations
 
