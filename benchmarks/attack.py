@@ -36,9 +36,9 @@ from served import Bars, Honest, Served, Watch, forget_peak, memory_mb, say, tab
 
 PIECE = 1 << 18
 EVERY = 5.0
-"""Seconds between two lines of progress."""
+"""Seconds between lines of progress."""
 PAUSE = 0.1
-"""Seconds after a large attack in which an honest answer still counts as its doing."""
+"""Seconds after a large attack in which a slow honest answer is still blamed on it."""
 LARGE = 100_000
 UNANSWERED = 60.0
 """Seconds an attack waits for its answer."""
@@ -48,7 +48,7 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a request; status 0: closed without an answer, -1: neither within a minute."""
+    """How a request ended: its status, 0 if closed without an answer, -1 if neither within a minute."""
 
     status: int
     answer_bytes: int = 0
@@ -67,7 +67,7 @@ class Found:
     statuses: tuple[int, ...]
     answer_bytes: int
     honest_ms: float
-    """Longest wait of an honest question that was under way."""
+    """Longest wait of an honest request meanwhile."""
     bar_ms: float
     memory_mb: float
     """Peak over the memory before all attacks."""
@@ -75,22 +75,22 @@ class Found:
     """Peak over the memory before this one."""
     undocumented: tuple[int, ...]
     overload: int
-    """Answers of 503 with Retry-After to the attacker's own heavy question."""
+    """503 answers with Retry-After to the attacker's own heavy requests."""
     killed: bool = False
 
     @property
     def failed(self) -> int:
-        """Answers of 5xx, but for the overload."""
+        """5xx answers, except overload."""
         return sum(status >= 500 for status in self.statuses) - self.overload
 
     @property
     def badness(self) -> float:
-        """How far beyond the bars."""
+        """How far beyond the targets."""
         return max(self.honest_ms / self.bar_ms, self.own_mb / MEMORY_MB, 2.0 * self.failed)
 
 
 def send(port: int, key: str, attack: Attack, timeout: float) -> Ended:
-    """Sends and reads at once, as an answer may come before all is sent."""
+    """Sends and reads at the same time, because the answer may come before everything is sent."""
     pending = list(reversed(_parts(port, key, attack)))
     end, said, head, received, wanted = time.monotonic() + timeout, b"", b"", 0, -1
     with socket.socket() as client, selectors.DefaultSelector() as selector:
@@ -137,7 +137,7 @@ def send(port: int, key: str, attack: Attack, timeout: float) -> Ended:
 
 
 def _length(head: bytes) -> int:
-    """Of the body; without one, until the connection ends."""
+    """Length of the body; without one, until the connection ends."""
     found = head.lower().partition(b"content-length:")[2]
     return int(found.split(b"\r\n")[0]) if found else 0 if head[9:12] == b"204" else -1
 
@@ -149,7 +149,7 @@ def _ended(head: bytes, received: int) -> Ended:
 
 
 def _parts(port: int, key: str, attack: Attack) -> list[memoryview]:
-    """Head and body, in pieces that are not copied."""
+    """Head and body, in pieces, without copying them."""
     head = (
         f"{attack.method} {attack.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n".encode()
     )
@@ -183,7 +183,7 @@ class Attacker:
         return sum(memory_mb(pid, what) for pid in self.served.serving())
 
     def run(self, attack: Attack) -> Found:
-        """One attack, until the honest client is answered again."""
+        """Runs one attack, until the honest client is answered again."""
         for pid in self.served.serving():
             forget_peak(pid)
         killed, start, before_mb = self.watch.killed, time.monotonic(), self._memory("VmRSS")
@@ -241,10 +241,10 @@ class Attacker:
 
 
 def warm(served: Served, users: list[str], items: list[str]) -> None:
-    """What any service loads sooner or later is not the attacks' doing: the text encoder, a search, the
-    counts of what is popular, which the first event asks for, the parts of the model of every placement.
+    """Loads what any service loads sooner or later, so that attacks are not blamed for it: the text encoder,
+    search, the popularity counts (which the first event needs) and the model's parts of every placement.
     """
-    # No earlier run has read this title, so that the encoder is needed.
+    # No earlier run has read this title, so the encoder is needed.
     item = {"title": f"Oat milk {time.time_ns()}", "categories": [["Dairy", "Milk"]], "price": 2.5}
     served.ask("POST", "/api/events", json.dumps({"user": "warm", "item": items[0]}))
     asked = ("items?q=oat", "trending", "console", "console/links")
@@ -267,7 +267,7 @@ def under_attack(
     options: argparse.Namespace,
     end: float,
 ) -> tuple[list[Found], list[Any], dict[str, Any]]:
-    """What each attack did, what the honest client heard, and the rest."""
+    """What each attack did, what the honest client got, and totals."""
     served.start()
     watch = Watch(served, options.most_mb)
     honest = Honest(served, users[:50], items[:50])
@@ -318,7 +318,7 @@ def row(found: Found) -> tuple[str, ...]:
 
 
 def shop_of_long_ids(folder: Path, n: int = 4900) -> tuple[Path, list[str], list[str]]:
-    """A saved model of a small shop whose ids have 111 characters; users and items."""
+    """Saves a model of a small shop whose ids have 111 characters; returns its users and items."""
     import polars as pl
 
     from crossaisle.data.ingest.importer import import_frames
@@ -457,7 +457,7 @@ def main() -> None:
         for kind in dict.fromkeys(one.kind for one in found)
     }
     overload = sum(one.overload for one in found)
-    print(f"{len(found)} attacks; {overload} heavy questions were told to come again (503, Retry-After)")
+    print(f"{len(found)} attacks; {overload} heavy requests were refused for now (503, Retry-After)")
     judge(found, waited, rests, options.minutes).end(
         options.out,
         {"services": rests, "kinds": kinds, "overload": overload, "attacks": [asdict(one) for one in found]},

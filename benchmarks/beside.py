@@ -50,19 +50,19 @@ MEASURES = {
     "batched events a second": True,
     "start to ready, s": False,
 }
-"""Whether more is better."""
+"""Measurement -> whether more is better."""
 Rounds = list[dict[str, float]]
 """What one tree measured, round by round."""
 
 
 def dialect() -> Dialect:
-    """Of the service that runs."""
+    """The names of the running service."""
     with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/openapi.json", timeout=10) as answer:
         return Dialect(json.load(answer))
 
 
 def sessions(items: list[str], rng: random.Random) -> Callable[[], tuple[str, str, bytes]]:
-    """Requests for lists that no service keeps: each for a session of its own."""
+    """Requests for lists that no service caches: each for a session of its own."""
 
     def make() -> tuple[str, str, bytes]:
         body = {"history": rng.sample(items, SESSION), "n": 10}
@@ -72,7 +72,7 @@ def sessions(items: list[str], rng: random.Random) -> Callable[[], tuple[str, st
 
 
 async def measure(users: list[str], items: list[str], options: argparse.Namespace) -> dict[str, float]:
-    """Everything but the start, of the service that runs."""
+    """Measures everything but the start, of the running service."""
     rng, words = random.Random(0), dialect()
 
     def lists() -> tuple[str, str, bytes]:
@@ -135,7 +135,7 @@ def in_turns(
 
 
 def compared(this: Rounds, other: Rounds) -> dict[str, dict[str, Any]]:
-    """Of each measure: both medians, their ratio (above 1: this tree is better) and that of each round."""
+    """For each measurement: both medians, their ratio (above 1: this tree is better), and each round's."""
     out: dict[str, dict[str, Any]] = {}
     for name, more in MEASURES.items():
         mine, theirs = ([figures[name] for figures in rounds] for rounds in (this, other))

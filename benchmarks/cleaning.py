@@ -84,7 +84,7 @@ def slip(rng: random.Random, name: str) -> str | None:
 
 
 def damage(rng: random.Random, name: str) -> tuple[str, str]:
-    """A misspelt name, and what is wrong with it."""
+    """A misspelt name, and the kind of damage."""
     kinds: dict[str, Callable[[], str | None]] = {
         "case": lambda: rng.choice([name.upper(), name.lower(), name.swapcase()]),
         "blanks": lambda: re.sub(
@@ -115,7 +115,7 @@ def damage(rng: random.Random, name: str) -> tuple[str, str]:
 
 
 def categories() -> dict[str, Any]:
-    """Planted damage in category names."""
+    """Repair of planted damage in category names."""
     shop = load_catalogue("completejourney").dataset
     rng = random.Random(SEED)
     paths = [p[0] for p in shop.taxonomy.paths]
@@ -130,7 +130,7 @@ def categories() -> dict[str, Any]:
         rows = rng.sample(members[path], rng.randint(1, len(members[path]) // 4))
         name, kind = damage(rng, path[-1])
         if (*path[:-1], name) in members:
-            continue  # by chance the name of another category
+            continue  # happens to be the name of another category
         for row in rows:
             new[row][len(path) - 1] = name
         cases.append((path, name, kind, rows))
@@ -170,7 +170,7 @@ def categories() -> dict[str, Any]:
 
 
 def retold(rng: random.Random, title: str, brand: str) -> str:
-    """The same title as another shop writes it."""
+    """The title as another shop might write it."""
     words = title.split()
     changes: list[Callable[[], str]] = [
         lambda: rng.choice([title.upper(), title.lower()]),
@@ -194,7 +194,7 @@ def retold(rng: random.Random, title: str, brand: str) -> str:
 
 
 def duplicates() -> dict[str, Any]:
-    """Planted near-duplicates."""
+    """Detection of planted near-duplicates."""
     items = pl.read_parquet(pull_catalogue("amazon14") / "amazon14" / "items.parquet")
     titles, brands = items["title"].fill_null("").to_list(), items["brand"].fill_null("").to_list()
     rng = random.Random(SEED)
@@ -243,7 +243,7 @@ def duplicates() -> dict[str, Any]:
 
 
 def joins() -> dict[str, Any]:
-    """Two files that spell items differently."""
+    """Join of two files that spell items differently."""
     folder = pull_catalogue("zh-groceries") / "zh_groceries"
     settings = {
         "name": "zh-groceries",
@@ -268,7 +268,7 @@ def joins() -> dict[str, Any]:
 
 
 def mapping() -> dict[str, Any]:
-    """Categories of one shop in the tree of another."""
+    """Mapping of one shop's categories to another's tree."""
     root = pull_catalogue("amazon14")
     items = pl.read_parquet(root / "amazon14" / "items.parquet")
     fashion = pl.read_parquet(root / "fashion" / "products.parquet")
@@ -309,7 +309,7 @@ Log = list[tuple[int, int, int]]
 
 
 def person(rng: np.random.Generator, user: int, n_items: int) -> Log:
-    """Somebody who browses: sessions by day, uneven pauses, popular items again and again."""
+    """Events of a person who browses: sessions by day, uneven pauses, popular items repeatedly."""
     out: Log = []
     for day in np.sort(rng.choice(120, int(rng.integers(5, 60)), replace=False)).tolist():
         n = int(rng.integers(3, 90))
@@ -321,7 +321,7 @@ def person(rng: np.random.Generator, user: int, n_items: int) -> Log:
 
 
 def machine(rng: np.random.Generator, user: int, n_items: int) -> Log:
-    """A robot of one of four kinds."""
+    """Events of a robot of one of four kinds."""
     start, kind = int(rng.integers(0, 100)) * DAY, int(rng.integers(4))
     n, first = int(rng.integers(600, 5000)), int(rng.integers(n_items))
     if kind == 0:  # walks through the catalogue
@@ -330,12 +330,12 @@ def machine(rng: np.random.Generator, user: int, n_items: int) -> Log:
     elif kind == 1:  # looks at the same prices, day and night
         gap = rng.uniform(60, 1200) * rng.uniform(0.95, 1.05, n)
         items = (first + np.arange(n) % int(rng.integers(20, 100))) % n_items
-    elif kind == 2:  # takes what it can within the hour
+    elif kind == 2:  # takes as much as it can within an hour
         gap = rng.exponential(rng.uniform(0.3, 3), n)
         items = rng.permutation(n_items)[:n]
         n = len(items)
         gap = gap[:n]
-    else:  # hides in slow, uneven steps, but never sleeps
+    else:  # slow and uneven, but never sleeps
         gap = rng.exponential(rng.uniform(20, 90), n)
         items = rng.permutation(n_items)[:n]
         n = len(items)
@@ -345,7 +345,7 @@ def machine(rng: np.random.Generator, user: int, n_items: int) -> Log:
 
 
 def robot_users() -> dict[str, Any]:
-    """Planted robots among people."""
+    """Detection of planted robots among people."""
     shop = load_catalogue("completejourney").dataset
     events, n_items = shop.raw.events, shop.n_items
     assert events.time is not None
@@ -388,7 +388,7 @@ def robot_users() -> dict[str, Any]:
 
 
 def speed() -> dict[str, Any]:
-    """All steps on 100,000 titles."""
+    """Time and memory of all steps on 100,000 titles."""
     root = pull_catalogue("amazon14")
     amazon = pl.read_parquet(root / "amazon14" / "items.parquet")
     groceries = pl.read_parquet(root / "instacart" / "products.parquet")
@@ -429,7 +429,7 @@ def speed() -> dict[str, Any]:
 
 
 def demo() -> dict[str, Any]:
-    """The steps that are on by default, in the known data sets."""
+    """What the steps that are on by default change in the known data sets."""
     out: dict[str, Any] = {}
     for name in ("completejourney", "instacart", "amazon14", "zh-groceries", "s3rec-beauty"):
         plain = {"width": False, "nfkc": False, "mojibake": "off"}

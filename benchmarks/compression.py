@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown."""
+    """A Markdown table."""
     lines = [
         "| | N@10 | of the whole model's | MB | titles/s | bytes per item |",
         "|---|---:|---:|---:|---:|---:|",
@@ -59,7 +59,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def say(sentence: str) -> None:
-    """Tells on stderr what is being done."""
+    """Prints progress on stderr."""
     print(sentence, file=sys.stderr)
 
 

@@ -42,7 +42,7 @@ Values = Mapping[str, Floats]
 
 
 def newest_alone(histories: Histories) -> Histories:
-    """The newest event of each history, of a customer nobody knows."""
+    """The newest event of each history, as if of an unknown customer."""
     kept = histories.keep(histories.age == 0)
     return replace(kept, user=np.full(len(kept), -1, np.int32))
 
@@ -54,7 +54,7 @@ ASKED: dict[str, Asked] = {
 
 
 def with_other_words(dataset: Dataset) -> Dataset:
-    """Every item has the words of another one, and its own categories."""
+    """Every item gets the words of another one and keeps its categories."""
     order = np.random.default_rng(0).permutation(dataset.n_items)
     words = [dataset.items[name].gather(order) for name in WORDS]
     return replace(dataset, items=dataset.items.with_columns(words))
@@ -71,7 +71,7 @@ def fits(dataset: Dataset) -> dict[str, tuple[Dataset, ModelConfig]]:
 
 
 def measured(fitted: Fitted, cases: int | None, *, asked: Mapping[str, Asked]) -> dict[str, Values]:
-    """By the name of the control, with what is served first."""
+    """Control -> slice -> NDCG@10; what is served comes first."""
     serve = fitted.past.ruled_batch
     open_list, limited = partial(serve, placement="for_you"), partial(serve, placement="discover")
     others = {
@@ -93,7 +93,7 @@ def measured(fitted: Fitted, cases: int | None, *, asked: Mapping[str, Asked]) -
 
 
 def kept(file: Path, made: Callable[[], dict[str, Values]]) -> dict[str, Values]:
-    """From the file where an earlier run left it there."""
+    """Loads the file of an earlier run, or makes it."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         table = {f"{name}/{one}": v for name, values in made().items() for one, v in values.items()}

@@ -33,7 +33,7 @@ from scipy.optimize import nnls
 from crossaisle.models.base import LARGE
 
 FEWEST = 4
-"""Sizes that a law is fitted to and checked by."""
+"""The least number of sizes: some to fit, one to check."""
 LISTS = 2000
 """Users whose lists are made."""
 NO_ENCODER = """
@@ -43,7 +43,7 @@ sequence = "off"
 ranker = false
 """
 LIST_KB = 4.0
-"""Of an answer with ten products, on the wire."""
+"""Bytes of an answer with ten products, as sent."""
 STAGES = ("import", "fit", "lists")
 PREDICTED = {
     "a city's shops": 10**7,
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def measured(events: int) -> dict[str, Any]:
-    """One shop: seconds of processor and peak MB of each stage, MB of the saved model."""
+    """One shop: CPU seconds and peak MB of each stage, MB of the saved model."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         items, users = make(folder, events)
@@ -116,7 +116,7 @@ def measured(events: int) -> dict[str, Any]:
 
 
 def ran(words: list[str], folder: Path) -> tuple[float, float]:
-    """Seconds of processor and peak MB of a command."""
+    """CPU seconds and peak MB of a command."""
     process = subprocess.Popen(
         [sys.executable, "-m", "crossaisle", *words], cwd=folder, stdout=subprocess.DEVNULL
     )
@@ -128,10 +128,10 @@ def ran(words: list[str], folder: Path) -> tuple[float, float]:
 
 
 def law(events: np.ndarray, cost: np.ndarray) -> tuple[float, float]:
-    """(fixed, each) of `fixed + each * events`, neither negative, least squares of relative errors.
+    """(fixed, each) of `fixed + each * events`, neither negative, by least squares of relative errors.
 
-    A line, since each stage is one by its making: rows are read, counted, and solved on 250 neighbours.
-    An exponent fitted to four points, carried on over four powers of ten, says anything.
+    A line, because each stage is linear by design: rows are read, counted, and solved on 250 neighbours.
+    An exponent fitted to four points and extrapolated over four powers of ten could say anything.
     """
     shares = np.stack([1.0 / cost, events / cost], axis=1)
     fixed, each = nnls(shares * [1.0, 1.0 / events[-1]], np.ones(len(cost)))[0]
@@ -139,10 +139,10 @@ def law(events: np.ndarray, cost: np.ndarray) -> tuple[float, float]:
 
 
 def costs(found: list[dict[str, Any]], stage: str, unit: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) twice: events and costs of the shops that a law is fitted to.
+    """(n,) each: events and costs of the shops that the line is fitted to.
 
-    Lists of large shops are made in another way, from what parts retrieve: where enough shops are large, the
-    others say nothing about theirs.
+    Large shops make their lists from what the parts retrieve. If enough shops are large, the lists of small
+    ones are left out.
     """
     large = [point for point in found if point["items"] > LARGE]
     points = large if stage == "lists" and len(large) >= FEWEST else found
@@ -150,7 +150,7 @@ def costs(found: list[dict[str, Any]], stage: str, unit: str) -> tuple[np.ndarra
 
 
 def money(found: list[dict[str, Any]], given: argparse.Namespace) -> list[str]:
-    """Markdown: what a day costs for a million users, in shops of several sizes."""
+    """A Markdown table: what a day costs for a million users, by size of the shop."""
     users = found[-1]["users"] / found[-1]["events"]
     laws = {
         (stage, unit): law(*costs(found, stage, unit)) for stage in STAGES for unit in ("seconds", "peak_mb")
@@ -190,7 +190,7 @@ def money(found: list[dict[str, Any]], given: argparse.Namespace) -> list[str]:
 
 
 def table(found: list[dict[str, Any]]) -> list[str]:
-    """Markdown: what was measured, how the largest was predicted, and what larger ones would cost."""
+    """Markdown tables: the measurements, the prediction of the largest, and the cost of larger shops."""
     lines = ["| events | items | " + " | ".join(f"{s}, s | MB" for s in STAGES) + " | model, MB |"]
     lines.append("|---:|---:|" + "---:|---:|" * len(STAGES) + "---:|")
     for point in found:

@@ -25,7 +25,7 @@ from crossaisle.evaluate.files import write_json
 
 ITEMS, GROUPS, DIMENSIONS = 100, 10, 32
 TASTE = 15.0
-"""The smaller, the more users differ."""
+"""The smaller, the more users differ from each other."""
 CHANGES = ("none", "categories", "prices", "words", "vectors")
 
 
@@ -81,7 +81,7 @@ def one(seed: int, users: int, change: str, independent: bool) -> Drift:
 
 
 def naive(summary: Summary) -> Summary:
-    """As if events were independent."""
+    """The check as if events were independent."""
     return replace(
         summary,
         categories=Shares(summary.categories.counts),

@@ -44,7 +44,7 @@ List = list[tuple[str, float]]
 def served(
     tree: Path, model: Path, store: Path | str, log: Path, options: argparse.Namespace
 ) -> Iterator[Served]:
-    """The service of a tree, which makes no key."""
+    """The service of a tree; makes no API key."""
     environment = {"PYTHONPATH": str(tree / "src")}
     service = Served(model, store, log=log, workers=options.workers, key=False, environment=environment)
     service.key = options.key
@@ -106,7 +106,7 @@ def compared(before: dict[str, List], now: dict[str, List]) -> dict[str, Any]:
 def one_store(
     kind: str, place: Path | str, trees: tuple[Path, Path], model: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Everything with one kind of store."""
+    """The whole comparison with one kind of store."""
     earlier, this = trees
     dataset = load_dataset(model / "catalogue")
     environment = {**os.environ, "PYTHONPATH": str(earlier / "src")}
@@ -138,13 +138,13 @@ def one_store(
 
 
 def stores(folder: Path, wanted: str) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Kinds of stores, and what makes one with a `url` and a `close`."""
+    """Kind of store -> what makes one, with a `url` and a `close`."""
 
     class File:
         url = folder / "store.sqlite"
 
         def close(self) -> None:
-            """It goes with its folder."""
+            """Nothing to do: the file is deleted with its folder."""
 
     for kind, make in (("sqlite", File), ("postgres", Postgres)):
         if wanted in (kind, "both"):

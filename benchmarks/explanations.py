@@ -41,7 +41,7 @@ K = 5
 RANDOM = 3
 """Random orders per user."""
 LATEST = 50
-"""A longer history is cut to its newest events, so that five items are a part of it."""
+"""Longer histories are cut to their newest events, so that five items are a fair part of them."""
 
 Scores = Callable[[Histories], Floats]
 Evidence = Callable[[Histories, int], Floats]
@@ -50,7 +50,7 @@ Evidence = Callable[[Histories, int], Floats]
 def curves(
     score: Scores, evidence: Evidence, history: Histories, rng: np.random.Generator
 ) -> list[float] | None:
-    """Relative AOPC and mean fall in ln(rank), by contribution and at random; None: nothing to explain."""
+    """Relative AOPC and mean fall in ln(rank), by contribution and at random; None without an explanation."""
     before = score(history)[0]
     if np.isnan(before).all():
         return None
@@ -104,7 +104,7 @@ def of_blend(blend: Blend, placement: str) -> tuple[Scores, Evidence]:
 
 
 def of_ranked(recommender: Recommender, placement: str) -> tuple[Scores, Evidence]:
-    """The list with a learned ranker, which is explained by the blend whose scores the ranker deals out."""
+    """The list of a learned ranker, explained by the blend whose scores the ranker reorders."""
     _, evidence = of_blend(recommender.blend, placement)
     return lambda histories: recommender.ranker.score_batch(histories, placement), evidence
 
@@ -177,7 +177,7 @@ def main() -> None:
         given.out.write_text(json.dumps(result, indent=1) + "\n")
     silent = [name for name, row in result.items() if not row["n"]]
     below = [name for name, row in result.items() if row["n"] and not row["above_random"]]
-    print(f"not above random: {below or 'none'}; nothing of the history in: {silent or 'none'}")
+    print(f"not above random: {below or 'none'}; explanations without a history item: {silent or 'none'}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ BATCH = 500
 
 
 async def crowd(n: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Connections that were let in; a few hundred at a time, as the listening queue is long."""
+    """Opens connections, a few hundred at a time because the listening queue is that long."""
     found: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     for start in range(0, n, 250):
         some = (asyncio.open_connection("127.0.0.1", PORT) for _ in range(min(250, n - start)))
@@ -48,7 +48,7 @@ async def crowd(n: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter
 
 
 async def ended(client: tuple[asyncio.StreamReader, asyncio.StreamWriter], drip: bytes = b"") -> str:
-    """How a connection ends: by an answer's status, or closed. `drip`: sent every second meanwhile."""
+    """How a connection ends: the status of the answer, or closed. `drip`: sent every second meanwhile."""
     reader, writer = client
     said = b""
     try:
@@ -68,7 +68,7 @@ async def ended(client: tuple[asyncio.StreamReader, asyncio.StreamWriter], drip:
 
 
 async def beside(lists: Any, seconds: float, clients: list[Awaitable[str]]) -> dict[str, Any]:
-    """Lists for others while some clients misbehave, and how those ended."""
+    """Lists for honest clients while others misbehave, and how those connections ended."""
     start = time.perf_counter()
     waiting = [asyncio.ensure_future(client) for client in clients]
     found = await load(lists, seconds)
@@ -88,7 +88,7 @@ async def beside(lists: Any, seconds: float, clients: list[Awaitable[str]]) -> d
 
 
 async def full_disk(pid: int, store: Path, lists: Any) -> tuple[dict[str, Any], set[str]]:
-    """Batches while files cannot grow; what was refused is sent again when they can."""
+    """Sends batches while files cannot grow; resends what was refused once they can."""
     connection = await Connection().open()
     acknowledged: set[str] = set()
     answers: dict[str, int] = {}

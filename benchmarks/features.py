@@ -103,7 +103,7 @@ def compared(found: Features, kept: tuple[str, ...], trees: int, seed: int) -> d
 
 
 def aucs(matrix: FeatureMatrix, rows: np.ndarray, scores: list[np.ndarray]) -> np.ndarray:
-    """AUC of each fit on some rows."""
+    """AUC of each fit, on some rows."""
     return np.array([roc_auc_score(matrix.label[rows], one[rows]) for one in scores])
 
 

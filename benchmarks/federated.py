@@ -42,7 +42,7 @@ SHOPS = ("Beauty", "Toys & Games", "Clothing, Shoes & Jewelry")
 
 
 class Poisoned:
-    """A shop that sends the opposite of what it learned, many times over."""
+    """A shop that sends the opposite of what it learned, multiplied."""
 
     def __init__(self, inner: Participant, times: float) -> None:
         self.inner, self.times, self.name, self.size = inner, times, inner.name, inner.size
@@ -55,12 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--root",
-        type=Path,
-        default=Path("../shared/data"),
-        help="folder of the data sets, see docs/data.md (default: %(default)s)",
-    )
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
     parser.add_argument(
         "--on",
         choices=["validation", "test"],
@@ -102,7 +97,7 @@ def main() -> None:
 
 
 def with_fewer(shop: Member, customers: int) -> Member:
-    """The same shop, cases and all, that may learn from some customers only."""
+    """The same shop with the same cases, which learns from some customers only."""
     train = shop.split.train
     chosen = np.random.default_rng(3).permutation(train.n_users)[:customers]
     kept = train.with_events(np.isin(train.events.user, chosen))
@@ -114,7 +109,7 @@ def told(shops: Sequence[Member], adapter: Adapter, on: On, most: int) -> str:
 
 
 def robust(shops: Sequence[Member], config: FederatedConfig, on: On, most: int) -> None:
-    print("\nthe last shop sends the opposite of what it learned, 20 times over")
+    print("\nthe last shop sends the opposite of what it learned, times 20")
     for rule, largest in (("mean", 0.0), ("mean", 2.0), ("median", 2.0)):
         chosen = replace(config, rule=rule, largest_update=largest)
         for name, poison in (("honest", False), ("poisoned", True)):
@@ -122,7 +117,7 @@ def robust(shops: Sequence[Member], config: FederatedConfig, on: On, most: int) 
             members = participants(shops, chosen)
             senders = [*members[:-1], Poisoned(members[-1], 20.0) if poison else members[-1]]
             adapter = federate(senders, chosen, dimensions=shops[0].vectors.shape[1]).adapter
-            cut = f"cut at {largest:g} medians" if largest else "not cut"
+            cut = f"clipped at {largest:g} medians" if largest else "not clipped"
             print(
                 f"{rule:<8}{cut:<20}{name:<10}{told(shops, adapter, on, most)}"
                 f"   {time.perf_counter() - start:.0f} s",
@@ -131,9 +126,9 @@ def robust(shops: Sequence[Member], config: FederatedConfig, on: On, most: int) 
 
 
 def private(shops: Sequence[Member], config: FederatedConfig, on: On, most: int) -> None:
-    print("\nnoise (a multiple of what one user may give), epsilon per shop at delta = 1e-5")
+    print("\nnoise (as a multiple of what one user may contribute), epsilon per shop at delta = 1e-5")
     for noise in (0.5, 1.0):
-        # Many users and few steps: that is where a shop of this size has signal left.
+        # Many users and few steps: otherwise the noise leaves no signal in a shop of this size.
         chosen = replace(
             config, noise=noise, users=4096, clip=1.0, rounds=10, local_steps=5, learning_rate=3.0
         )

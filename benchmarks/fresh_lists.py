@@ -51,17 +51,17 @@ BARS = {
     "goes_with": (3.0, 40.0),
     "everyday traffic, a tenth events": (3.0, 40.0),
 }
-"""Measure -> how many times as many a second, and milliseconds within which 99 of 100 are answered."""
+"""Measurement -> target for the ratio of lists a second, and for p99 in milliseconds."""
 LARGE = {100_000: (350.0, 40.0), 1_000_000: (150.0, 120.0)}
-"""Items of a synthetic shop -> how many a second, and the same milliseconds."""
+"""Items of a synthetic shop -> target for lists a second, and for p99 in milliseconds."""
 WITH_FILTERS, FILTERED = "for_you with share, quota and price", {None: 300.0, 1_000_000: 60.0}
-"""A measure; items of a synthetic shop -> how many there have to be a second."""
+"""A measurement; items of a synthetic shop -> target for lists a second."""
 MOST_MB = 12_000.0
 Figures = dict[str, dict[str, Any]]
 
 
 async def something_happens(users: list[str], items: list[str], rng: random.Random) -> None:
-    """One event of each person."""
+    """Sends one event of each user."""
     connection = await Connection().open()
     for start in range(0, len(users), 1000):
         events = [{"user": user, "item": rng.choice(items)} for user in users[start : start + 1000]]
@@ -72,13 +72,13 @@ async def something_happens(users: list[str], items: list[str], rng: random.Rand
 
 
 def processor_ms(pid: int) -> float:
-    """What a process has taken so far (Linux)."""
+    """CPU milliseconds a process has used so far (Linux)."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
     return 1000.0 * (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(pid: int, users: list[str], items: list[str], seconds: float) -> Figures:
-    """Of the service that runs."""
+    """Measures the running service."""
     rng, words, out = random.Random(0), dialect(), Figures()
 
     async def measured(name: str, work: Coroutine[Any, Any, dict[str, Any]], n: int = 0) -> None:
@@ -116,7 +116,7 @@ async def measure(pid: int, users: list[str], items: list[str], seconds: float) 
 
 
 def asked_for(models: Iterable[Path], n: int) -> tuple[list[str], list[str]]:
-    """People drawn at random and the products with most events, of those that all models know."""
+    """Users drawn at random and the products with most events, of those that all models know."""
     first, *others = models
     dataset = load_dataset(first / "catalogue")
     users, items = list(dataset.user_ids.all), dataset.item_ids.ids(dataset.item_counts.argsort())
@@ -135,7 +135,7 @@ def asked_for(models: Iterable[Path], n: int) -> tuple[list[str], list[str]]:
 
 
 def added_up(model: Path) -> str:
-    """For each kind of list, the parts whose scores it adds up; `ranker` where one was learned."""
+    """Kind of list -> the parts whose scores it adds up, and `ranker` if one was learned."""
     config = json.loads((model / "config.json").read_text())
     learned = config.get("rankers") or {}
     return "\n".join(
@@ -191,7 +191,7 @@ def main() -> None:
 
 
 def report(options: argparse.Namespace, rounds: Mapping[str, list[Figures]]) -> None:
-    """Prints tables of medians and of bars, and writes everything down; exits."""
+    """Prints tables of medians and targets, writes the results and exits."""
 
     def median(name: str, kind: str, figure: str) -> float:
         return statistics.median(one[kind][figure] for one in rounds[name])

@@ -48,7 +48,7 @@ class Lifts:
         self.lift = (both + 1.0) * held.shape[0] / (np.outer(size, size) + held.shape[0])
 
     def of(self, cart: Rows, shown: Rows) -> float:
-        """The mean over what is shown of the largest lift by a product of the cart."""
+        """For each item shown the largest lift of a product of the cart; the mean of these."""
         return float(self.lift[np.ix_(self.codes[cart], self.codes[shown])].max(axis=0).mean())
 
 
@@ -70,7 +70,7 @@ def drawn_products(shop: Recommender, lifts: Lifts, seed: int) -> list[int]:
 
 
 def beside_products(shop: Recommender, lifts: Lifts, seed: int) -> dict[str, Any]:
-    """The lists of drawn products, and figures of them."""
+    """Lists beside drawn products, and figures about them."""
     dataset = shop.dataset
     ids, title = dataset.item_ids, dataset.items["title"]
     staples = set(np.argsort(-lifts.trips, kind="stable")[:STAPLES].tolist())
@@ -99,7 +99,7 @@ def beside_products(shop: Recommender, lifts: Lifts, seed: int) -> dict[str, Any
 
 
 def beside_carts(shop: Recommender, lifts: Lifts, seed: int) -> dict[str, float]:
-    """How much of the list of one person follows the cart."""
+    """How much of a user's list follows the cart."""
     rng, dataset = np.random.default_rng(seed), shop.dataset
     trips = dataset.basket_matrix().tocsr()
     long_enough = np.flatnonzero(np.diff(trips.indptr) >= 5)

@@ -49,7 +49,7 @@ BATCH = {"cpu": 32, "cuda": 256}
 STEPS = {"cpu": 4, "cuda": 40}
 """Steps that are measured; the first of them warms up."""
 READ = {"cpu": 400, "cuda": 1_000_000}
-"""Titles that are read at most."""
+"""Titles to read, at most."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def told(name: str, path: Callable[[], Iterator[Line]]) -> Iterator[Line]:
-    """The lines of one path; what breaks is a line of its own, so that the others are still measured."""
+    """The lines of one path. A failure becomes a line, so that the other paths are still measured."""
     try:
         yield from path()
     except Exception as error:
@@ -115,7 +115,7 @@ def told(name: str, path: Callable[[], Iterator[Line]]) -> Iterator[Line]:
 
 
 def encoding(folder: Path, texts: list[str], scratch: Path) -> Iterator[Line]:
-    """Titles a second, and how far vectors are from those of the processor in float32."""
+    """Titles a second, and how far vectors are from the CPU's in float32."""
     backbone, reference = Backbone.load(folder), None
     some = texts[: READ["cpu"]]
     for device in DEVICES:
@@ -189,7 +189,7 @@ def sequence(shop: Dataset) -> Iterator[Line]:
 
 
 def parallel(folder: Path, titles: int, scratch: Path) -> Iterator[Line]:
-    """Losses of the same steps by one process and by several, as `torchrun` starts them."""
+    """Losses of the same steps in one process and in several, as `torchrun` starts them."""
     device = DEVICES[-1]
     alone: np.ndarray | None = None
     for name, processes in (
@@ -228,13 +228,13 @@ def parallel(folder: Path, titles: int, scratch: Path) -> Iterator[Line]:
 
 
 class _Exchanging(World):
-    """A world of one that exchanges with itself, so that one GPU is enough to run NCCL."""
+    """A world of one that exchanges with itself, so that one GPU can run NCCL."""
 
     alone = False
 
 
 def losses_to(out: Path, folder: Path, titles: int) -> None:
-    """What one process of `parallel` does."""
+    """The work of one process of `parallel`."""
     import torch.distributed as dist
 
     device = device_of(DEVICES[-1][:4])
@@ -298,7 +298,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def made_up(titles: int) -> Dataset:
-    """A shop whose customers stay within a few topics, and whose titles say which."""
+    """A synthetic shop whose customers stay within a few topics, named in the titles."""
     rng = np.random.default_rng(0)
     topic = rng.integers(TOPICS, size=titles)
     words = np.hstack(
@@ -330,7 +330,7 @@ def made_up(titles: int) -> Dataset:
 
 
 def checkpoint(given: Path | None, made: Path) -> tuple[Path, bool]:
-    """A folder with weights, and whether they are those that were given."""
+    """A folder with weights, and whether these are the given ones."""
     if given is not None and list(given.glob("*.safetensors")):
         return given, True
     from tokenizers import Tokenizer, models, pre_tokenizers, processors

@@ -16,13 +16,13 @@ import time
 from typing import Any
 
 AT_ONCE = 64
-"""Requests that may be running; what is due beyond that is left out."""
+"""Requests that may run at a time; more are left out."""
 GIVE_UP = 120.0
-"""Seconds after which it stops waiting for an answer."""
+"""Seconds to wait for an answer."""
 
 
 async def be_honest(port: int, rate: float, events: float) -> None:
-    """Lists, and an event now and then, until stdin ends."""
+    """Asks for lists, and sends an event now and then, until stdin ends."""
     told = json.loads(sys.stdin.readline())
     rng, users, run = random.Random(0), told["users"], f"{time.time_ns():x}"
     ended, idle, under_way = asyncio.Event(), list[Any](), set[asyncio.Task[None]]()
@@ -30,7 +30,7 @@ async def be_honest(port: int, rate: float, events: float) -> None:
     key = f"Authorization: Bearer {told['key']}\r\n" if told["key"] else ""
 
     async def once(method: str, path: str, body: bytes, again: bool) -> int:
-        """Status, 0 for none. `again`: on a connection that was used before, which may be closed by now."""
+        """Status, 0 for none. `again`: on a connection used before, which may be closed by now."""
         reader, writer = idle.pop() if again else await asyncio.open_connection("127.0.0.1", port)
         try:
             head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{key}"

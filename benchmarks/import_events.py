@@ -33,7 +33,7 @@ BARS = {"seconds": 20.0, "peak_mb": 800.0, "times_faster": 3.0, "times_of_revisi
 
 
 def make(folder: Path, rows: int) -> None:
-    """`items.parquet`, `events.parquet` and `events.csv`; the same for the same number of rows."""
+    """Writes `items.parquet`, `events.parquet` and `events.csv`, which depend only on the number of rows."""
     import polars as pl
 
     rng = np.random.default_rng(0)
@@ -155,7 +155,7 @@ def pandas(folder: Path, suffix: str) -> dict[str, int]:
 
 
 def measure(folder: Path, library: str, suffix: str, tree: Path | None) -> dict[str, object]:
-    """Runs one import in a fresh process. `tree`: of the revision whose package it imports."""
+    """Runs one import in a fresh process. `tree`: the source tree of the revision to import."""
     command = [sys.executable, __file__, "--run", library, suffix, "--out", str(folder)]
     with ExitStack() as stack:
         if tree is not None:
@@ -188,7 +188,7 @@ def run(folder: Path, library: str, suffix: str) -> None:
 
 
 def told(suffix: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """How this revision's time compares."""
+    """How this tree's time compares with the others."""
     own, *others = ((str(row["library"]), float(str(row["seconds"]))) for row in rows)
     for name, seconds in others:
         print(f"{suffix}: {own[1] / seconds:.2f} times the time of {name}")

@@ -27,12 +27,12 @@ from pathlib import Path
 import numpy as np
 
 PART = 2_000_000
-"""Rows of a file."""
+"""Rows in a file."""
 ITEMS = 100_000
 
 
 def make(folder: Path, rows: int) -> None:
-    """`items.parquet` and `events/*.parquet`; the same for the same number of rows."""
+    """Writes `items.parquet` and `events/*.parquet`, which depend only on the number of rows."""
     import polars as pl
 
     (folder / "events").mkdir(parents=True)
@@ -125,7 +125,7 @@ WAYS: dict[str, Callable[[Path], int]] = {
 
 
 def run(way: str, folder: Path) -> None:
-    """Inside the fresh process: one way, its time, what it kept, and its peak memory."""
+    """Inside the fresh process: one way, its time, the rows it kept, and its peak memory."""
     most, done = [0], threading.Event()
 
     def watch() -> None:

@@ -64,7 +64,7 @@ def measure(folder: Path, n_events: int, new: int) -> None:
     now, then = whole.before(first_test), whole.before(first_new)
     print(
         f"{whole.n_items:,} items, {len(then.events):,} events, {len(now.events) - len(then.events):,} new,"
-        f" {len(whole.events) - len(now.events):,} to be foretold",
+        f" {len(whole.events) - len(now.events):,} to predict",
         flush=True,
     )
     model = folder / "model"
@@ -95,7 +95,7 @@ def updated(model: Path, now: Dataset) -> Recommender:
 
 
 def timed(name: str, work: Callable[[], Made]) -> Made:
-    """Prints seconds of the clock and of all processors."""
+    """Prints wall and CPU seconds."""
     clock, processor = time.perf_counter(), time.process_time()
     made = work()
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
@@ -104,7 +104,7 @@ def timed(name: str, work: Callable[[], Made]) -> Made:
 
 
 def fitted(dataset: Dataset) -> tuple[Recommender, float]:
-    """The parts of a shop whose people buy once, fitted on some events."""
+    """The parts of a shop whose users buy once, fitted on some events."""
     parts = default_parts(dataset, encoder="none", sequence="off")
     start = time.perf_counter()
     fit_parts(parts, dataset, together=2)
@@ -129,7 +129,7 @@ def compare(updated: Recommender, refitted: Recommender, old: Recommender, now: 
 
 
 def scores(part: Scorer, histories: Histories) -> Floats:
-    """float32 (n, n_items); 0 where the part says nothing, and for what a user has."""
+    """float32 (n, n_items); 0 where the part has no score, and for what a user has."""
     found = np.nan_to_num(part.score_rows(replace(histories)))
     found[histories.owner, histories.item] = 0.0
     return found

@@ -35,9 +35,9 @@ from crossaisle.models.topk import top_k
 
 K = 10
 Search = Callable[[np.ndarray, np.ndarray | None], Any]
-"""Rows for a query float32 (1, d) among bool (n,)."""
+"""Query float32 (1, d), allowed rows bool (n,) -> rows found."""
 LISTS, PROBED = 1024, (16, 64, 256)
-"""Of faiss' inverted file: lists, and how many of them a query reads."""
+"""faiss' inverted file: number of lists, and how many of them a query reads."""
 
 
 def peak_mb() -> float:
@@ -45,7 +45,7 @@ def peak_mb() -> float:
 
 
 def others(shop: Shop, report: dict[str, Any]) -> dict[str, Search]:
-    """Other ways, with all vectors in memory."""
+    """Other indexes, with all vectors in memory."""
     vectors = shop[0 : shop.n]
     embedded = NearestRows.of(vectors)
 

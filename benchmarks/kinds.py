@@ -29,7 +29,7 @@ from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import Fitted, fit
 
 NEEDS = 24
-"""Things people may need; each is a category."""
+"""Needs of people; each is a category."""
 EACH = 14
 """Items per need."""
 START = 1_700_000_000

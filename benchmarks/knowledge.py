@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def measured(blend: Blend, cases: EvalCases, known: Any) -> dict[str, Any]:
-    """R@10 of each set of weights with its interval, and what the part changes."""
+    """R@10 of each set of weights with its interval, and the change due to the part."""
     counts = np.maximum(known.item_counts, 1).astype(np.float64)
     order = np.argsort(-counts, kind="stable")
     lower = np.zeros(len(counts), bool)
@@ -122,7 +122,7 @@ def recommended(blend: Blend, cases: EvalCases, name: str, known: Any) -> Any:
 
 
 def recalls(rows: Any, cases: EvalCases, worth: Any) -> Floats:
-    """float32 (n,): worth found over the worth that ten places can find; NaN where no target has any."""
+    """float32 (n,): value of the hits over the most that ten places can hold; NaN where no target has any."""
     out = np.full(len(cases), np.nan, np.float32)
     for at, (start, end) in enumerate(zip(cases.target_indptr[:-1], cases.target_indptr[1:], strict=True)):
         targets = cases.target[start:end]

@@ -43,7 +43,7 @@ def weighted(weights: sparse.csr_matrix) -> Scores:
 
 
 def ways(split, sizes: list[int], dense: bool) -> dict[str, Callable[[], tuple[Scores, int]]]:
-    """Name -> what fits it: a function of queries, and how many numbers it keeps."""
+    """Name -> what fits it and returns a function of queries and how many numbers it stores."""
     past = split.past
     n = past.n_items
 
@@ -61,7 +61,7 @@ def ways(split, sizes: list[int], dense: bool) -> dict[str, Callable[[], tuple[S
     def eigenvectors(rank: int):
         gram, together = products()
         value, vector = eigsh(gram.astype(np.float32), k=rank, which="LA")
-        # What the vectors leave over counts as a diagonal.
+        # What the vectors do not explain is a diagonal.
         left = vector * (1.0 / (value + RIDGE) - 1.0 / RIDGE)
         right = np.ascontiguousarray((together.T @ vector).T)
         rest = together / RIDGE
@@ -124,7 +124,7 @@ def ways(split, sizes: list[int], dense: bool) -> dict[str, Callable[[], tuple[S
 
 
 def quality(scores: Scores, split, users: int) -> dict[str, float]:
-    """NDCG@10 by slice, as everywhere."""
+    """NDCG@10 by slice, as in `crossaisle evaluate`."""
     order = np.random.default_rng(0).permutation(len(split.test))[:users]
     some = replace(split, test=split.test.take(np.sort(order)))
 

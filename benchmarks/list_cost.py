@@ -33,7 +33,7 @@ Lists = dict[str, list[list[str]]]
 
 
 def questions(users: list[str], items: list[str], n: int) -> dict[str, list[dict[str, Any]]]:
-    """Kind of list -> the fields of `n` queries of it."""
+    """Kind of list -> the fields of `n` such queries."""
     rng = random.Random(0)
 
     def user() -> str:
@@ -60,9 +60,9 @@ def questions(users: list[str], items: list[str], n: int) -> dict[str, list[dict
 
 
 def measure(model: Path, n: int, *, exact: bool) -> dict[str, Any]:
-    """Of the tree that this process imports: milliseconds per list by kind, alone and together, and lists.
+    """Milliseconds per list by kind, alone and in batches, and the lists, of the tree this process imports.
 
-    `exact`: without what makes rough scores possible.
+    `exact`: without rough scores.
     """
     from crossaisle.data.query import Query
     from crossaisle.recommend.recommender import Recommender
@@ -101,7 +101,7 @@ def measure(model: Path, n: int, *, exact: bool) -> dict[str, Any]:
 
 
 def alike(then: list[list[str]], now: list[list[str]]) -> tuple[float, float]:
-    """Share of the items of each list `then` that the list `now` has, and its NDCG."""
+    """Share of the items of each list `then` that `now` has too, and the NDCG of `now`."""
     overlap, gain = [], []
     for old, new in zip(then, now, strict=True):
         if old:
@@ -142,7 +142,7 @@ def main() -> None:
             rounds = [
                 (run(tree, options, exact=options.exact), run(HERE, options)) for _ in range(options.rounds)
             ]
-    print(f"{'ms of the processor per list':<32}{'alone':>16}{'eight at once':>18}{'overlap':>10}{'NDCG':>9}")
+    print(f"{'CPU ms per list':<32}{'alone':>16}{'eight at once':>18}{'overlap':>10}{'NDCG':>9}")
     for kind in rounds[0][0]["cost"]:
         cells = [
             " -> ".join(
@@ -153,7 +153,7 @@ def main() -> None:
         overlap, gain = alike(rounds[0][0]["lists"][kind], rounds[0][1]["lists"][kind])
         print(f"{kind:<32}{cells[0]:>16}{cells[1]:>18}{overlap:>10.4f}{gain:>9.4f}")
     warm = " -> ".join(f"{statistics.median(r[side]['warm'] for r in rounds):.2f}" for side in (0, 1))
-    print(f"seconds of the processor to prepare a service: {warm}")
+    print(f"CPU seconds to prepare a service: {warm}")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def titles(shop: Recommender) -> dict[str, dict[str, int]]:
-    """placement -> with and without -> of 100 lists, how many show a title twice."""
+    """Placement -> with and without the control -> how many of 100 lists show a title twice."""
     users = shop.dataset.user_ids.ids(np.random.default_rng(SEED).permutation(shop.dataset.n_users)[:100])
     out: dict[str, dict[str, int]] = {}
     for placement in ("for_you", "discover", "buy_again"):
@@ -157,7 +157,7 @@ def cases_of(served: Recommender, split: Split, most: int) -> dict[str, list[Cas
 def measured(
     shop: Recommender, cases: list[Case], settings: dict[str, dict[str, Any]]
 ) -> dict[str, tuple[Any, Any, Any, Any]]:
-    """Setting -> (n,) recall at 10, relevance kept, recall by title, KL; all from the same scores."""
+    """Setting -> (n,) recall at 10, relevance kept, recall by title and KL, all from the same scores."""
     n = len(cases)
     out = {
         name: (np.zeros(n, np.float32), np.full(n, np.nan), np.zeros(n, np.float32), np.full(n, np.nan))

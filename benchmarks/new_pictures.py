@@ -35,7 +35,7 @@ SHOWN = 5
 
 
 def fitted(products: pl.DataFrame, out: Path, rng: np.random.Generator) -> Path:
-    """A saved model of some products."""
+    """Saves a model of some products."""
     files = []
     (out / "pictures").mkdir(parents=True, exist_ok=True)
     for name, image in products.select("id", "image").iter_rows():
@@ -75,7 +75,7 @@ def fitted(products: pl.DataFrame, out: Path, rng: np.random.Generator) -> Path:
 
 
 def run(out: Path, held_out: int, root: str | None, seed: int = 0) -> dict[str, Any]:
-    """All of it."""
+    """The whole benchmark; returns its results."""
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("store.sqlite*"):
         old.unlink()
@@ -113,7 +113,8 @@ def run(out: Path, held_out: int, root: str | None, seed: int = 0) -> dict[str, 
                     ids = [one for one in ids if one in catalogue][:SHOWN]
                     own = kinds[str(row["id"])]
                     found[beside].append([[kinds[i][k] == own[k] for i in ids] for k in range(len(KINDS))])
-                client.delete(f"/api/items/{item}").raise_for_status()  # so that none is beside another
+                # New items must not be shown beside each other.
+                client.delete(f"/api/items/{item}").raise_for_status()
             p50, p99 = np.percentile(seconds, [50, 99]) * 1000
             results[way] = {"ms_until_similar": {"p50": round(p50, 1), "p99": round(p99, 1)}} | {
                 f"{beside}_same_{kind}": round(float(np.mean([np.mean(one[k] or [0]) for one in rows])), 3)

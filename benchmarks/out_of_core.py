@@ -34,7 +34,7 @@ STAGES = ("import", "fit", "lists")
 
 
 def commands() -> dict[str, list[str]]:
-    """What each stage runs, in the folder of the shop."""
+    """Stage -> command line, in the folder of the shop."""
     return {
         "import": ["describe", "shop.toml"],
         "fit": ["fit", "shop.toml", "--out", "model"],
@@ -43,7 +43,7 @@ def commands() -> dict[str, list[str]]:
 
 
 def ran(words: list[str], folder: Path) -> dict[str, float]:
-    """Seconds of the clock and of the processor, and peak MB of a command."""
+    """Wall and CPU seconds, and peak MB of a command."""
     start = time.perf_counter()
     with (folder / "log.txt").open("a") as log:
         process = subprocess.Popen(
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def table(found: list[dict[str, Any]], stages: list[str]) -> list[str]:
-    """Markdown, and by how much processor time grew beside n log n (1: just as fast)."""
+    """A Markdown table, and how CPU time grew beside n log n (1: at the same rate)."""
     lines = ["| events | items | " + " | ".join(f"{s}, s | MB" for s in stages) + " |"]
     lines.append("|---:|---:|" + "---:|---:|" * len(stages))
     for point in found:
@@ -129,7 +129,7 @@ def table(found: list[dict[str, Any]], stages: list[str]) -> list[str]:
         allowed = m * math.log(m) / (n * math.log(n))
         grown = {s: after[s]["processor_seconds"] / before[s]["processor_seconds"] / allowed for s in stages}
         said = ", ".join(f"{stage} {value:.2f}" for stage, value in grown.items())
-        lines.append(f"from {n:,} to {m:,} events, growth of processor time over that of n log n: {said}")
+        lines.append(f"from {n:,} to {m:,} events, growth of CPU time over that of n log n: {said}")
     return lines
 
 

@@ -47,7 +47,7 @@ def asked(rng: random.Random, users: list[str], items: list[str]) -> dict[str, A
 
 
 def measure(model: Path, lists: int, seed: int) -> dict[str, float]:
-    """Of the tree that this process imports."""
+    """Measures the tree that this process imports."""
     from crossaisle.data.query import Query
     from crossaisle.recommend.recommender import Recommender
     from crossaisle.serve.live.histories import LiveHistories

@@ -97,7 +97,7 @@ def main() -> None:
     for name in options.peers:
         library = name.split("-", 1)[0]
         if options.python is None:
-            os.environ.pop("PYTHONPATH", None)  # not for environments of others
+            os.environ.pop("PYTHONPATH", None)  # not for the environments of the libraries
         python = options.python or _environment(library, options.environments)
         asked = {"minutes": options.minutes, "cases": options.cases, "device": options.device}
         about = _score(name, python, options.out, asked)
@@ -128,7 +128,7 @@ def _beside_ours(
 
 
 class FromFile:
-    """Scores that were written for the users, or the baskets, of some cases."""
+    """Scores that a library wrote for the users, or baskets, of some cases."""
 
     def __init__(self, file: Path, cases: EvalCases) -> None:
         self._scores = np.load(file, mmap_mode="r")
@@ -145,13 +145,13 @@ class FromFile:
 
 
 def _key(histories: Histories, at: int) -> int | bytes:
-    """A user, or what lies in a basket of nobody."""
+    """A user, or the items of an anonymous basket."""
     user = int(histories.user[at])
     return user if user >= 0 else histories.items_of(at).tobytes()
 
 
 def _asked(cases: EvalCases) -> np.ndarray:
-    """int64: the cases that peers are asked: known users, or all baskets where all are baskets of nobody."""
+    """int64: the cases peers are asked about: known users, or all baskets where all are anonymous."""
     known = np.flatnonzero(cases.histories.user >= 0)
     return known if len(known) else np.arange(len(cases))
 
@@ -162,7 +162,7 @@ def _sampled(split: Split, most: int) -> Split:
 
 
 def _write(split: Split, folder: Path) -> None:
-    """What the peers are given, as numbers."""
+    """Writes what the peers get, as numbers."""
     for name, part in (("train", split.train), ("past", split.past)):
         np.savez(folder / f"{name}.npz", **_events(part), counts=not split.validation.mask_seen)
     asked = split.validation.take(_asked(split.validation))
@@ -197,7 +197,7 @@ def _events(dataset: Dataset) -> dict[str, Any]:
 
 
 def _environment(library: str, folder: Path) -> Path:
-    """The interpreter of an environment that has the library; made once."""
+    """The interpreter of the library's environment, which is made once."""
     place = folder / library
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not (place / "ready").exists():
@@ -209,7 +209,7 @@ def _environment(library: str, folder: Path) -> Path:
 
 
 def _score(name: str, python: Path, folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """What a script says of its model; None, after a line, where it failed."""
+    """What a script reports about its model; None if it failed, after printing why."""
     library, model = name.split("-", 1)
     out = folder / f"{name}.npy"
     record = out.with_suffix(".json")
@@ -237,7 +237,7 @@ def _score(name: str, python: Path, folder: Path, asked: dict[str, Any]) -> dict
 
 
 def table(evaluation: Evaluation, peers: Sequence[str]) -> str:
-    """Markdown: NDCG@10 per slice, and what the best peer is behind crossaisle."""
+    """A Markdown table: NDCG@10 by slice, and how far the best peer is behind crossaisle."""
     slices = [name for name in SLICES if name in evaluation.slices]
     lines = [
         "| N@10 | " + " | ".join(slices) + " | fit |",

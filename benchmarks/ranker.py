@@ -29,7 +29,7 @@ from crossaisle.pipeline.ranker_trial import SLICES
 from crossaisle.recommend.recommender import Recommender
 
 TIMED = 100
-"""Lists whose processor time is taken."""
+"""Lists whose CPU time is measured."""
 
 
 def main() -> None:
@@ -105,7 +105,7 @@ def table(scorers: Any, cases: EvalCases, past: Recommender, names: tuple[str, .
 
 
 def milliseconds(fitted: Fitted) -> dict[str, float]:
-    """Processor time of the scores of one list, one history at a time."""
+    """CPU milliseconds of the scores of one list, one history at a time."""
     past = fitted.past
     plain = past.replaced(rankers={})
     histories = [past.histories.take([row]) for row in range(TIMED)]

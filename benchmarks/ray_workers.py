@@ -47,7 +47,7 @@ WORDS = (
 
 @dataclass(frozen=True)
 class Watched:
-    """A task whose workers note their processor time, and of which one may be killed."""
+    """A task whose workers record their CPU time, and of which one may be killed."""
 
     task: Callable[[], Callable[[Any], Any]]
     notes: Path
@@ -71,7 +71,7 @@ class Watched:
 
 
 class Stopwatch:
-    """An executor that notes when results came."""
+    """An executor that records when results came."""
 
     def __init__(self, inner: Executor, notes: Path, kill_at: int | None = None) -> None:
         self.inner, self.notes, self.kill_at = inner, notes, kill_at
@@ -85,7 +85,7 @@ class Stopwatch:
             yield found
 
     def figures(self, driver: float) -> tuple[float, float, float]:
-        """Seconds in all, seconds a shard after the first, processor seconds."""
+        """Seconds in total, seconds a shard after the first, CPU seconds."""
         own = self.notes / f"cpu-{os.getpid()}"
         others = [float(file.read_text()) for file in self.notes.glob("cpu-*") if file != own]
         a_shard = (self.came[-1] - self.came[1]) / (len(self.came) - 2)
@@ -124,7 +124,7 @@ def main() -> None:
 
 
 def compare(what: str, job: Job, repeats: int, gap: Callable[[Any, Any], str]) -> None:
-    """Turns of both ways, then one more with a worker killed."""
+    """Both ways in turns, then once more with a worker killed."""
     ratios: list[tuple[float, float, float]] = []
     first: Any = None
     with tempfile.TemporaryDirectory() as scratch:

@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def events(dataset: Dataset, which: np.ndarray) -> list[Event]:
-    """Some events of a data set as they would have been sent."""
+    """Some events of a data set, as a client would have sent them."""
     own = dataset.events
     assert own.time is not None
     places = np.flatnonzero(which)

@@ -64,7 +64,7 @@ COLUMNS = {
     "crossaisle": "**crossaisle**",
 }
 SERVED = ("crossaisle", "blend", "cart_alone")
-"""Models made of others; every other one is a single model."""
+"""Models that combine others; all the rest are single models."""
 METRICS = {"recall": f"R@{K}", "ndcg": f"N@{K}"}
 
 
@@ -82,7 +82,7 @@ def measured(results: Path) -> Found:
 
 
 def table(found: Found) -> str:
-    """All headlines that were measured: a markdown table for each data set."""
+    """The full result: a Markdown table for each data set."""
     names = dict.fromkeys(dataset for dataset, *_ in HEADLINES)
     return "\n\n".join(text for name in names if (text := _of_dataset(found, name)))
 
@@ -108,7 +108,7 @@ def _of_dataset(found: Found, dataset: str) -> str:
 
 
 def summary(found: Found) -> str:
-    """The short table: crossaisle beside the best single model, which the test split itself picks."""
+    """The short table: crossaisle beside the best single model, chosen on the test split itself."""
     lines = [
         ["data set", "what is predicted", "metric", "best single model", "**crossaisle**", "difference"],
         ["---"] * 3 + ["---:"] * 3,
@@ -135,7 +135,7 @@ def _singles(found: Found, dataset: str, part: str, metric: str) -> dict[str, fl
 
 
 def _best_other(found: Found, dataset: str, part: str, metric: str, models: Iterable[str]) -> str:
-    """The best single model, where it has no column of its own."""
+    """The best single model, if it has no column of its own."""
     singles = _singles(found, dataset, part, metric)
     best = max(singles, key=singles.__getitem__)
     return "" if best in models else f"{singles[best]:.4f} ({_name(best)})"

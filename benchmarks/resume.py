@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def again(folder: Path, given: argparse.Namespace, strike: int | None = None) -> int:
-    """One process that trains until it ends or is killed."""
+    """Runs one process that trains until it ends or is killed."""
     command = [sys.executable, __file__, "--train-into", str(folder), "--moves", given.moves]
     command += ["--backbone", given.backbone]
     environment = dict(os.environ) | ({} if strike is None else {STRIKE: str(strike)})
@@ -78,7 +78,7 @@ def again(folder: Path, given: argparse.Namespace, strike: int | None = None) ->
 
 
 def train(folder: Path, moves: str, backbone: str) -> None:
-    """Goes on from the checkpoint in `folder`, if there is one; kills itself at the step it was told."""
+    """Resumes from the checkpoint in `folder`, if there is one; kills itself at the given step."""
     from safetensors.torch import save_file
 
     from crossaisle.training.text.trainer import Trainer

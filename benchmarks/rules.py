@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def ratios(recalls: dict[str, Any]) -> dict[str, list[float]]:
-    """Recall of each setting, and its ratio to "off", over the cases that have a right answer."""
+    """Recall of each setting, and its ratio to "off", over cases that have a right answer."""
     there = np.isfinite(recalls["off"])
     draws, off = Bootstrap(n=int(there.sum()), seed=SEED), recalls["off"][there][:, None]
     out: dict[str, list[float]] = {}
@@ -120,7 +120,7 @@ def ratios(recalls: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def banned_lists(shop: Recommender, rules: RuleSet) -> dict[str, dict[str, int]]:
-    """placement -> without and with rules -> of the lists, how many show what a rule keeps out."""
+    """Placement -> without and with rules -> how many lists show what a rule keeps out."""
     ruled = shop.with_rules(rules)
     users = shop.dataset.user_ids.ids(np.random.default_rng(SEED).permutation(shop.dataset.n_users)[:100])
     placements: tuple[Placement, ...] = ("for_you", "discover", "buy_again", "trending")
@@ -144,18 +144,18 @@ WAYS = ("items", "groups", "items sold", "groups sold")
 
 
 class Found(NamedTuple):
-    """What one placement's lists found."""
+    """The hits of one placement's lists."""
 
     recalls: dict[str, dict[str, Any]]
     """Way of counting -> setting -> float32 (n,) recall at 10; NaN where nothing is a right answer."""
     cost: Any
-    """float (n,): of the score, what rules cost the served list."""
+    """float (n,): the share of the score that rules cost the served list."""
     moved: Counter[str]
-    """Why a right answer is in "off" or "on" only -> recall of "on" that goes with it, summed over cases."""
+    """Why a right answer is in "off" or "on" only -> the recall of "on" it changes, summed over cases."""
 
 
 def measured(shop: Recommender, cases: list[Case], rules: RuleSet, families: Families) -> Found:
-    """Each setting's lists, all from the same scores."""
+    """The lists of each setting, all from the same scores."""
     ruled = shop.with_rules(rules)
     each: dict[str, Any] = {"one_per_title": False}
     settings: dict[str, tuple[Recommender, dict[str, Any]]] = {
@@ -201,9 +201,9 @@ def measured(shop: Recommender, cases: list[Case], rules: RuleSet, families: Fam
 def moves(
     off: Any, on: Any, right: Any, scores: Any, code: Any, request: ResolvedQuery, fits: Any
 ) -> Counter[str]:
-    """Why right answers are in one of two lists only: counts, of those that are lost below 0.
+    """Why right answers are in one of two lists only -> count, negative for those lost.
 
-    `code`: families. `fits` bool (n_items,): what rules and filters leave.
+    `code`: families. `fits` bool (n_items,): items that rules and filters allow.
     """
     out = Counter[str]()
     out["found instead"] = len(np.setdiff1d(np.intersect1d(on, right), off))
@@ -222,7 +222,7 @@ def moves(
 
 
 def recall(shown: Any, right: Any, code: Any = None) -> float:
-    """Of the right rows, the share that a list shows, of `K` at most. `code`: families, each counted once."""
+    """The share of the right rows (at most `K`) that a list shows. `code`: families, each counted once."""
     if not len(right):
         return float("nan")
     if code is not None:
@@ -231,7 +231,7 @@ def recall(shown: Any, right: Any, code: Any = None) -> float:
 
 
 def speed(base: Recommender, rules: RuleSet) -> dict[str, dict[str, float]]:
-    """Rules -> microseconds of a list from a kept ranking, and from scores."""
+    """Rules -> microseconds of a list, from a cached ranking and from scores."""
     users = base.dataset.user_ids.ids(np.random.default_rng(SEED).permutation(base.dataset.n_users)[:100])
     queries = [Query(user=user, n=K) for user in users]
     sets = {"none": NO_RULES, "the demo's": rules}
@@ -260,7 +260,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 
 def made_up(base: Recommender, actions: tuple[str, ...]) -> RuleSet:
-    """Rules about small categories, and two pins where they move items at all."""
+    """Synthetic rules about small categories, and two pins at places where they move items."""
     names = sorted(base.dataset.taxonomy.categories, key=lambda name: len(base.dataset.taxonomy.find(name)))
     names = [f"category:{name}" for name in names[200 : 200 + 2 * MADE_UP]]
     several: list[dict[str, Any]] = []

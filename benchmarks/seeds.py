@@ -36,7 +36,7 @@ Values = dict[str, dict[str, Floats]]
 
 
 def measured(name: str, dataset: Dataset, seed: int, folder: Path, cases: int | None) -> Values:
-    """NDCG@10 per customer of the test, from the folder where an earlier run left it there."""
+    """NDCG@10 of each test customer; loaded from the folder if an earlier run left it there."""
     file = folder / f"seed-{seed}.npz"
     if not file.exists():
         config = ModelConfig(encoder="minilm", seed=seed)

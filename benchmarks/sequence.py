@@ -31,12 +31,12 @@ Variant = Callable[[Dataset, int], HistoryVectors]
 
 
 def fitted(dataset: Dataset, seed: int, **settings: object) -> SequenceTransformer:
-    """The default model but for some settings."""
+    """The default model, except for some settings."""
     return SequenceTransformer(seed=seed, **settings).fit(dataset)  # type: ignore[arg-type]
 
 
 def with_shuffled_texts(dataset: Dataset, seed: int) -> Dataset:
-    """Every item has the text of another one."""
+    """Every item gets the text of another one."""
     order = np.random.default_rng(seed).permutation(dataset.n_items)
     items = dataset.items[order].with_columns(dataset.items["item_id"])
     paths = tuple(dataset.taxonomy.paths[i] for i in order.tolist())

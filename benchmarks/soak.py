@@ -32,15 +32,15 @@ from crossaisle.data.storage import load_dataset
 from crossaisle.progress import bar
 
 EVERY = 10.0
-"""Seconds between two samples."""
+"""Seconds between samples."""
 LATE = 1.0
-"""Seconds after which a request that could not be sent is left out, so that the hour has an end."""
+"""A request this many seconds late is left out, so that the run ends on time."""
 GROWTH = 0.05
 """Memory may grow by this share."""
 
 
 class Sample(NamedTuple):
-    """The process at one moment."""
+    """The process at one time."""
 
     second: float
     memory_mb: float
@@ -58,7 +58,7 @@ def sample(pid: int, second: float) -> Sample:
 
 
 class Visitors:
-    """Requests as a shop would send them; seeded."""
+    """Requests as a shop would send them, from a seed."""
 
     def __init__(self, users: list[str], items: list[str]) -> None:
         self._users, self._items, self._rng, self._put = users, items, random.Random(0), 0
@@ -67,7 +67,7 @@ class Visitors:
     def next(self) -> tuple[str, str, bytes]:
         """Method, path and body."""
         rng = self._rng
-        # Most people are known; of the others, each comes back now and then.
+        # Most users are known; each of the others comes back now and then.
         user = rng.choice(self._users) if rng.random() < 0.9 else f"visitor-{rng.randrange(20_000)}"
         item, kind = rng.choice(self._items), rng.random()
         if kind < 0.1:
@@ -85,19 +85,19 @@ class Visitors:
         return "GET", f"/api/recommend/{user}", b""
 
     def change(self) -> tuple[str, str, bytes]:
-        """A new price of a known product; once a minute a new product."""
+        """A new price of a known product, or once a minute a new product."""
         self._put += 1
         if self._put % 12:
             price = {"price": round(self._rng.uniform(1, 9), 2)}
             return "PATCH", f"/api/items/{self._rng.choice(self._items)}", json.dumps(price).encode()
-        # No earlier run has read this title: the text encoder is loaded at the first one, not when the
-        # cache of vectors has none of a later one.
+        # No earlier run has read this title, so the first one loads the text encoder, rather than the first
+        # that the vector cache lacks.
         new = {"title": f"Oat drink {self._run} {self._put}", "categories": [["Grocery"]], "price": 2.0}
         return "PUT", f"/api/items/new-{self._put}", json.dumps(new).encode()
 
 
 async def soak(pid: int, visitors: Visitors, seconds: float, rate: float) -> dict[str, Any]:
-    """Sends at a constant rate over `CONNECTIONS` connections; samples beside it."""
+    """Sends at a constant rate over `CONNECTIONS` connections, and takes samples meanwhile."""
     start, times, answers = time.perf_counter(), [], Counter[int]()
     samples = [sample(pid, 0.0)]
 
@@ -135,7 +135,7 @@ async def soak(pid: int, visitors: Visitors, seconds: float, rate: float) -> dic
 
 
 def growth(samples: list[Sample]) -> dict[str, Any]:
-    """The last tenth against the tenth after the first."""
+    """The last tenth over the second tenth."""
     tenth = max(len(samples) // 10, 1)
     before, after = samples[tenth : 2 * tenth], samples[-tenth:]
     out: dict[str, Any] = {}

@@ -38,7 +38,7 @@ MAKE = """
 import sys
 try:
     from crossaisle.serve.store.store import Store
-except ImportError:  # as it was once
+except ImportError:  # earlier revisions
     from crossaisle.serve.store import Store
 Store(sys.argv[1]).close()
 """
@@ -48,7 +48,7 @@ AT_ONCE = 200_000
 
 
 def written(tree: Path, model: Path, place: Path, n: int) -> list[str]:
-    """Writes the store as a tree makes it, unless it is there; returns some of its people."""
+    """Writes the store with a tree's own schema, unless it is there; returns some of its users."""
     dataset, rng = load_dataset(model / "catalogue"), np.random.default_rng(0)
     people = [*dataset.user_ids.all, *(f"new-{at}" for at in range(10 * dataset.n_users))]
     some = [people[at] for at in rng.choice(len(people), FIRST, replace=False).tolist()]
@@ -64,7 +64,7 @@ def written(tree: Path, model: Path, place: Path, n: int) -> list[str]:
     with closing(sqlite3.connect(partial)) as store, store:
         store.execute("PRAGMA journal_mode=OFF")
         store.execute("PRAGMA synchronous=OFF")
-        store.execute("DROP INDEX events_by_user")  # made again at the end, in order
+        store.execute("DROP INDEX events_by_user")  # recreated at the end, in order
         for start in range(0, n, AT_ONCE):
             size = min(AT_ONCE, n - start)
             user = rng.choice(len(people), size, p=busy).tolist()
@@ -94,7 +94,7 @@ def add(user: str, item: str) -> None:
 
 
 def started(tree: Path, model: Path, store: Path, people: list[str], item: str) -> dict[str, float]:
-    """Of one start."""
+    """Measures one start."""
     with importing(tree), service(model, store, patience=900) as (pid, ready):
         figures = {
             "ready, s": ready,

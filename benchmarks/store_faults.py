@@ -38,28 +38,28 @@ from store_fault_kinds import CLOCK, FAULTS, Fault, Stage, put_back
 from store_watch import Probe, Sender
 
 DURING, HEAL = 7.0, 10.0
-"""Seconds of events with the fault, and at most until it has healed."""
+"""Seconds of events during the fault, and the most to wait for recovery."""
 TOLD_SECONDS = 2.0
 SMALL = 16_000_000
-"""Bytes of the file system that gets full."""
+"""Bytes of the file system that fills up."""
 OLD, LEAST = 100, 1200
-"""Events when the backup is made, and at least before anything happens: several checkpoints later."""
+"""Events when the backup is made, and the least before the fault, several checkpoints later."""
 
 
 @dataclass
 class Found:
-    """What came of a fault."""
+    """The effects of a fault."""
 
     fault: str
     told: dict[str, float | None]
     answers: dict[str, int]
-    """To events, from the fault until it was mended."""
+    """Answers to events between the fault and its repair."""
     acknowledged: int
     """Events that count."""
     lost: int
     heals: str
     whole: bool
-    """Whether SQLite finds nothing wrong with the file in the end."""
+    """Whether SQLite finds the file intact at the end."""
     lists: dict[str, int]
     notes: list[str]
     need_tell: bool
@@ -82,7 +82,7 @@ def one_fault(name: str, model: Path, folder: Path, options: argparse.Namespace,
     if name == "read-only" and os.geteuid() == 0:
         if shutil.which("setpriv") is None:
             return _skipped(name, "root may write everything, and setpriv is not here")
-        prefix = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")  # then root may not, either
+        prefix = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")  # binds root, too
     with disk(folder, small=name == "full") as place:
         store = place / "store.sqlite"
         log = options.out / f"{name}.log"
@@ -111,7 +111,7 @@ def _through(name: str, fault: Fault, stage: Stage) -> Found:
         good.execute("PRAGMA journal_mode=DELETE")
     while len(sender.sent) < LEAST:
         time.sleep(0.05)
-    instant = name == "full"  # counts from the first event that finds no room
+    instant = name == "full"  # starts at the first event that finds no room
     probe.log_bytes = served.log.stat().st_size
     if not instant:
         probe.begin()
@@ -130,7 +130,7 @@ def _through(name: str, fault: Fault, stage: Stage) -> Found:
     if heals == "no":
         sender.close()
         served.stop()
-        # What it was when the service ended; a new start may need a good copy in its place.
+        # The file when the service ended; a restart may need a good copy in its place.
         kept, whole = keys_of(stage.store), is_whole(stage.store)
         heals = _restarted(stage)
     else:
@@ -160,7 +160,7 @@ def _through(name: str, fault: Fault, stage: Stage) -> Found:
 
 
 def _healed(stage: Stage, how: str) -> str:
-    """Whether events are taken (again)."""
+    """Whether events are accepted (again)."""
     since, end = time.monotonic(), time.monotonic() + HEAL
     while time.monotonic() < end:
         latest = [one for one in stage.sender.sent[-5:] if one.start >= since]
@@ -171,7 +171,7 @@ def _healed(stage: Stage, how: str) -> str:
 
 
 def _restarted(stage: Stage) -> str:
-    """A new start; with a good copy in the store's place where it is refused."""
+    """Restarts the service; if that is refused, puts a good copy in the store's place first."""
     for how in ("after a new start", "after a backup was put back"):
         try:
             stage.served.start()
@@ -188,7 +188,7 @@ def _restarted(stage: Stage) -> str:
 
 
 def keys_of(store: Path) -> set[str]:
-    """Keys of events that a file holds, as far as it can be read: from its beginning and from its end."""
+    """Keys of the events in a file, as far as it can be read from its beginning and from its end."""
     found: set[str] = set()
     if not store.exists():
         return found
@@ -202,7 +202,7 @@ def keys_of(store: Path) -> set[str]:
 
 @contextmanager
 def disk(folder: Path, small: bool) -> Iterator[Path]:
-    """A folder for the store; a file system of its own, which is soon full, where one may be mounted."""
+    """A folder for the store; a small file system of its own if one may be mounted."""
     place = folder / "store"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "crossaisle-bench", str(place)]
@@ -215,7 +215,7 @@ def disk(folder: Path, small: bool) -> Iterator[Path]:
 
 
 def is_whole(store: Path) -> bool:
-    """As SQLite says; a file that is gone is not damaged."""
+    """Whether SQLite finds the file intact; a missing file is not damaged."""
     if not store.exists():
         return True
     with closing(sqlite3.connect(store)) as connection, suppress(sqlite3.Error):

@@ -48,7 +48,8 @@ LISTS = (
 
 
 class _Server(ThreadingHTTPServer):
-    request_queue_size = 128  # a browser opens several connections at once, and waits 1 s for one refused
+    # A browser opens several connections at once and retries a refused one only after 1 s.
+    request_queue_size = 128
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -118,7 +119,7 @@ def main() -> None:
         service.start()
         try:
             with opened(chromium, folder / "profile") as browser:
-                taps(browser, f"{pages}/?item=1024306", 10, rng)  # both warm
+                taps(browser, f"{pages}/?item=1024306", 10, rng)  # warms up both
                 took = taps(browser, f"{pages}/?item=1024306", options.taps, rng)
         finally:
             service.stop()

@@ -239,7 +239,7 @@ MODULE = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.py|(?:[a-z_]+/)+)`")
 
 
 def test_every_benchmark_is_listed() -> None:
-    """With a command, or among the parts that scripts share; and nothing is listed that is not there."""
+    """All scripts, including parts they share, and nothing that does not exist."""
     scripts = {file.name for file in (ROOT / "benchmarks").glob("*.py")}
     page = (ROOT / "benchmarks" / "README.md").read_text()
     assert set(re.findall(r"`(?:python benchmarks/)?([a-z_]+\.py)\b", page)) == scripts

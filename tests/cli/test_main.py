@@ -36,7 +36,7 @@ def test_each_command_stands_in_one_section_of_the_help() -> None:
     assert sorted(listed) == sorted(command.commands)
 
 
-def test_who_reads_may_stop_early() -> None:
+def test_a_closed_pipe_ends_a_command_quietly() -> None:
     command = f"{sys.executable} -m crossaisle models list | head -0; exit ${{PIPESTATUS[0]}}"
     said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (said.returncode, said.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Known exports: made-up files in their shape -> settings -> a data set with the right people and things."""
+"""Known exports: synthetic files of that shape give settings, and these a data set with the right users and items."""
 
 # ruff: noqa: E501  (files as they come have long lines)
 

@@ -18,7 +18,7 @@ from crossaisle.evaluate.confidence_sequences import (
 N, RUNS = 2000, 300
 
 
-def test_they_hold_at_every_moment_and_ordinary_intervals_do_not() -> None:
+def test_confidence_sequences_hold_at_every_moment_and_ordinary_intervals_do_not() -> None:
     rng = np.random.default_rng(0)
     missed = ordinary = 0
     for _ in range(RUNS):

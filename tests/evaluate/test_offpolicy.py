@@ -62,7 +62,7 @@ def test_the_plain_mean_of_a_log_is_not_the_targets() -> None:
     assert abs(plain - world.truth) > 0.02
 
 
-def test_rows_of_one_person_are_counted_as_what_they_are() -> None:
+def test_intervals_cover_when_rows_of_a_person_are_clustered() -> None:
     rng = np.random.default_rng(5)
     covered = {"rows": 0, "people": 0}
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Every kind of bad input of the issue: a clear error, or set aside with a reason."""
+"""Every kind of bad input is a clear error, or is set aside with a reason."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_known_people_are_prepared_with_the_newest_first(service: ShopService) -
     assert (now[:-1] >= now[1:]).all()
 
 
-def test_so_are_items_with_the_most_events_first(service: ShopService) -> None:
+def test_items_are_prepared_with_those_of_most_events_first(service: ShopService) -> None:
     dataset = service.shop.base.dataset
     queries = [query for query in ahead(service.shop) if query.items]
     assert queries == list(ahead(service.shop))[-len(queries) :]

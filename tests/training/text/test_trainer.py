@@ -42,7 +42,9 @@ def weights(trained: Trained) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("model", ["bert", "llama"])
 @pytest.mark.parametrize("moves", ["head", "lora", "last", "full"])
-def test_whatever_moves_learns(request: pytest.FixtureRequest, shop: Dataset, model: str, moves: str) -> None:
+def test_whichever_layers_are_trained_the_loss_falls(
+    request: pytest.FixtureRequest, shop: Dataset, model: str, moves: str
+) -> None:
     folder = request.getfixturevalue(model)
     settings = config(folder, moves=moves, epochs=10, last_layers=1, temperature=0.2)
     trained = Trainer(shop, settings).run()
@@ -52,7 +54,7 @@ def test_whatever_moves_learns(request: pytest.FixtureRequest, shop: Dataset, mo
 
 @pytest.mark.parametrize("objective", ["softmax", "cross_entropy", "bce", "mse", "triplet"])
 @pytest.mark.parametrize("moves", ["head", "lora", "last", "full"])
-def test_every_objective_moves_what_is_said_to_move_with_every_optimiser(
+def test_every_objective_and_optimiser_changes_the_chosen_weights_only(
     bert: Path, shop: Dataset, objective: str, moves: str
 ) -> None:
     for optimiser in ("adamw", "adam", "sgd"):
@@ -246,12 +248,12 @@ def test_a_head_stands_on_vectors_at_hand_and_on_chosen_examples(bert: Path, sho
         {"whiten": True, "directed": True},
     ],
 )
-def test_windows_and_whitening_that_make_no_sense(settings: dict[str, Any]) -> None:
+def test_impossible_settings_of_windows_and_whitening_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         TrainConfig(**settings)
 
 
-def test_cases_that_judge_had_no_say_in_when_to_stop(shop: Dataset) -> None:
+def test_cases_for_early_stopping_are_not_those_that_judge_the_model(shop: Dataset) -> None:
     cases = leave_last_out(shop).validation
     stopping, judging = apart(cases, 0)
     assert len(stopping) + len(judging) == len(cases)
