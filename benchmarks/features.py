@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument(
         "--trees", type=int, default=5, help="fits of the trees behind each AUC (default: %(default)s)"
     )
-    parser.add_argument("--encoder", default="minilm", help="text encoder, or none (default: %(default)s)")
+    parser.add_argument("--encoder", default="minilm", help="text encoder (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="file for the results")
     options = parser.parse_args()
     dataset = load_catalogue(options.data, progress=True).dataset
