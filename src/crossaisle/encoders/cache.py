@@ -69,7 +69,7 @@ class BlobFile:
         try:
             yield
         except (sqlite3.OperationalError, OSError) as error:
-            _LOG.warning("%s: could not be %s (%s): going on without the cache", self._file, verb, error)
+            _LOG.warning("%s: could not be %s (%s): continuing without the cache", self._file, verb, error)
         except sqlite3.DatabaseError as error:
             _LOG.warning("%s: damaged (%s): starting a new one", self._file, error)
             self._file.unlink(missing_ok=True)
@@ -167,7 +167,7 @@ def pretrained(name: str = "minilm", *, here: bool = False) -> CachedEncoder:
 
     The same object for the same weights (by their hash) for as long as anybody holds it, so that several
     models and shops of one process load them once. Fetches the weights the first time; raises `FetchError`
-    where they are not to be had, and `MissingDependencyError` where they come with a library that is not
+    where they cannot be fetched, and `MissingDependencyError` where they come with a library that is not
     installed. `here`: fetches nothing.
     """
     fresh = CachedEncoder(open_encoder(name, here=here))
