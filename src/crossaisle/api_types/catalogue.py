@@ -10,14 +10,14 @@ from crossaisle.api_types.described import DESCRIBED
 
 @dataclass(frozen=True, kw_only=True)
 class CleanedField:
-    """A value that was not kept as it was sent: what an import does to a catalogue was done to it."""
+    """A value that was cleaned, as an import cleans those of a catalogue."""
 
     __pydantic_config__ = DESCRIBED
     item_id: str
     field: str
     steps: tuple[str, ...]
     """Rules of the import and steps of `[data.clean]`, such as `markup`, `control_characters`, `brands`;
-    `blanks` where only needless blanks went."""
+    `blanks` where only extra blanks were removed."""
     before: str
     after: str
 
@@ -64,9 +64,9 @@ class ProductPage:
     total: int
     items: tuple[Product, ...]
     read_as: str | None = None
-    """The words that were looked for instead, where some were misspelt."""
+    """The words that were searched for instead, if some were misspelt."""
     complete: bool = True
-    """Whether the items hold all words; where none does, those with most of them are given."""
+    """Whether the items have all words; if none does, those with most of them are returned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Taken:
     __pydantic_config__ = DESCRIBED
     accepted: int
     refused: int = 0
-    """Bad lines of NDJSON."""
+    """Invalid lines of NDJSON."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
     cleaned: int = 0
@@ -84,12 +84,12 @@ class Taken:
     changes: tuple[CleanedField, ...] = ()
     """The first twenty of them."""
     notices: tuple[str, ...] = ()
-    """What looks odd about them, such as a group that is hardly one product."""
+    """What looks odd about them, such as a group that is unlikely to be one product."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """An item about which the service was told something that the model does not have."""
+    """An item that was changed since the model was fitted."""
 
     __pydantic_config__ = DESCRIBED
     item_id: str
@@ -110,7 +110,7 @@ class Differences:
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """How many items are again as the model has them."""
+    """How many items were restored to what the model has."""
 
     dropped: int
 
@@ -125,7 +125,7 @@ class CategorySize:
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """What a page has to know of a shop."""
+    """What a page needs to know about a shop."""
 
     __pydantic_config__ = DESCRIBED
     name: str
@@ -134,6 +134,6 @@ class Shop:
     categories: bool
     """Whether items have categories, which `discover` and `goes_with` need."""
     examples: tuple[str, ...]
-    """Users with a history, to look through the eyes of; for callers that may do everything."""
+    """Users with a history, to try the page as; only for callers with every scope."""
     scopes: tuple[str, ...]
     """What the caller may do: read, write, admin."""

@@ -50,7 +50,7 @@ class ListTotals:
     carts: float
     purchases: float
     revenue: float
-    """Of these purchases: value, or else price, by quantity."""
+    """Of these purchases: value, or else price, times quantity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +62,16 @@ class EventTotals:
     role: str
     events: int
     value: float
-    """Sum of value by quantity."""
+    """Sum of value times quantity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """What recommendations led to, and all that happened."""
+    """What recommendations led to, and all events."""
 
     __pydantic_config__ = DESCRIBED
     window_hours: float
-    """An event counts as due to the latest list that showed its item to its user within so many hours."""
+    """An event is attributed to the latest list that showed its item to its user within this many hours."""
     currency: str
     today: int
     lists: tuple[ListTotals, ...]
@@ -84,9 +84,9 @@ class ShownProducts:
 
     __pydantic_config__ = DESCRIBED
     places: int
-    """Products, each time they were shown."""
+    """Places in lists: products, counted each time they were shown."""
     tail_places: int
-    """Those of them outside the best sellers."""
+    """Those of the places with products outside the best sellers."""
     products: int
     """Different products."""
     share: float
@@ -108,9 +108,9 @@ class CoverageOfLists:
     __pydantic_config__ = DESCRIBED
     days: int
     products: int
-    """Of the catalogue now."""
+    """Products in the catalogue now."""
     best_sellers: int
-    """The fewest products that hold half of the model's events; all others are the long tail."""
+    """The fewest products that make up half of the model's events; all others are the long tail."""
     lists: ShownProducts
     """All placements together."""
     placements: tuple[ShownByPlacement, ...]
@@ -146,7 +146,7 @@ class InterestPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
-    """A visitor's latest deeds, and the list they get."""
+    """A visitor's latest actions, and the list they get."""
 
     __pydantic_config__ = DESCRIBED
     user: str

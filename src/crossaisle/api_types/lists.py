@@ -32,9 +32,9 @@ class Recommended:
     currency: str = ""
     """Of the price: a code such as EUR, or a sign; "" unknown."""
     more_like_it: int = 0
-    """Other items of this title and brand, of any size, that fit; `one_per_title` leaves them out."""
+    """Number of other matching items of this title and brand, of any size, left out by `one_per_title`."""
     why: str | None = None
-    """One sentence, if the request asked to explain and anything carries enough of the score to be named."""
+    """One sentence, if the request asked to explain and something accounts for enough of the score."""
     evidence: Explanation | None = None
     """Where the score comes from; present if the request asked to explain."""
 
@@ -65,7 +65,7 @@ class RecommendedList:
     """Sum of scores, relative to the list without quotas, caps on titles and brands, share and
     diversity."""
     rules: tuple[AppliedRule, ...] = ()
-    """The merchandiser's rules that changed this page: what each took out or moved."""
+    """The merchandiser's rules that changed this page: what each removed or moved."""
     rules_cost: float | None = None
     """Share of the sum of scores that rules cost, relative to the list without them; null if none holds."""
     experiment: InExperiment | None = None
@@ -79,11 +79,11 @@ class RecommendedList:
 
 @dataclass(frozen=True, kw_only=True)
 class RankedList(RecommendedList):
-    """A list that another system found, ranked; no experiment decides about it."""
+    """Items that another system found, ranked; experiments do not affect it."""
 
     __pydantic_config__ = DESCRIBED
     unplaced: tuple[Unplaced, ...] = ()
-    """The items that have no place in it, in the order in which they were sent."""
+    """The items that have no place in the list, in the order they were sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +124,8 @@ class Counted:
     forgotten: int = 0
     """Events no later than the deletion of their user, so not stored. Present if there are any."""
     refused: int = 0
-    """Bad lines of NDJSON; of a page, events of unknown items."""
+    """Invalid lines of NDJSON; from a page, events of unknown items."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
     notices: tuple[str, ...] = ()
-    """Of unknown kinds and items, which are kept."""
+    """About events of unknown kinds and items, which are kept."""
