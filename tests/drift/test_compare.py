@@ -39,7 +39,7 @@ def found(now: Observed, **options):
 def test_nothing_moved():
     drift, checks = found(observed(1, 200))
     assert {check.verdict for check in checks.values()} == {"stable"}
-    assert drift.advice == "No need to fit again: what moved is what chance gives."
+    assert drift.advice == "No need to fit again: the changes are no larger than chance."
     assert set(drift.skipped) == {"vectors", "calibration"}
 
 
@@ -90,7 +90,8 @@ def test_worse_lists_are_the_first_reason_to_fit_again():
     bad = compare(before, replace(now, hits=worse))
     assert bad.checks[-1].verdict == "drift"
     assert bad.advice == (
-        "Fit again now: lists find 13.0% of the next products, 25.0% when the model was fitted."
+        "Fit again now: lists contain 13.0% of the next products, compared with 25.0% when the model was "
+        "fitted."
     )
     better = compare(before, replace(now, hits=np.array([200] + [10] * 9 + [100])))
     assert better.checks[-1].verdict == "drift"

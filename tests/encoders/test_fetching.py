@@ -184,8 +184,8 @@ HOSTS = Hosts.of(["img.example", "10.0.0.7:9000", "::1", "localhost:81"])
         ("http://127.0.0.1/a.png", "may not be fetched"),
         ("http://127.1/", "may not be fetched"),
         ("http://2130706433/", "may not be fetched"),
-        ("http://user:secret@img.example/a.png", "no user and no password"),
-        ("http://img.example@evil.example/a.png", "no user and no password"),
+        ("http://user:secret@img.example/a.png", "not contain a user or a password"),
+        ("http://img.example@evil.example/a.png", "not contain a user or a password"),
         ("http://evil.example\\@img.example/", "not valid"),
         ("http://img.example\r\nX: y/", "not valid"),
         ("http://img.example:99999/", "not valid"),
@@ -293,5 +293,5 @@ def test_hosts_are_hosts() -> None:
     assert Hosts.of(["münchen.example"]).allows("http://xn--mnchen-3ya.example/")
     assert not Hosts.of([]).allows("http://img.example/")
     for wrong in ("https://img.example", "img.example/a", "", "*.example", "a@b", "img.example:x", "a b:c:d"):
-        with pytest.raises(ConfigError, match="is no host: write HOST or HOST:PORT"):
+        with pytest.raises(ConfigError, match="is not a host: write HOST or HOST:PORT"):
             Hosts.of([wrong])

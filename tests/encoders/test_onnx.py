@@ -77,7 +77,7 @@ def test_broken_folders_say_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="could not be loaded"):
         OnnxEncoder(folder).encode(["red"])
     folder = tiny.write(tmp_path / "images", inputs=("input_ids", "pixels"))
-    with pytest.raises(FetchError, match="is no text encoder"):
+    with pytest.raises(FetchError, match="is not a text encoder"):
         OnnxEncoder(folder).encode(["red"])
 
 

@@ -15,7 +15,7 @@ def test_a_better_model_serves():
     assert verdict.accepted
     assert verdict.serves == "tuned"
     assert verdict.low > 0
-    assert verdict.statement.startswith("tuned serves: better than plain by +0.04")
+    assert verdict.statement.startswith("tuned is used: better than plain by +0.04")
 
 
 @pytest.mark.parametrize("gap", [-0.05, 0.0])
@@ -23,7 +23,7 @@ def test_a_worse_or_equal_model_does_not(gap: float):
     verdict = guard("tuned", *_named(gap))
     assert not verdict.accepted
     assert verdict.serves == "plain"
-    assert verdict.statement.startswith("plain serves: tuned is not provably better")
+    assert verdict.statement.startswith("plain is used: tuned is not provably better")
 
 
 def test_more_is_not_enough_without_proof():

@@ -31,7 +31,7 @@ def test_what_wins_overall_but_loses_new_categories_does_not_serve() -> None:
     assert (short.slice, short.single) == ("novel_open", "popularity")
     assert short.low < short.value - short.floor < short.high < 0
     assert 'ranker falls short: "Categories new to the customer, open list" 0.1' in ruling.statement
-    assert f"mix serves, which costs {ruling.price:.4f} overall" in ruling.statement
+    assert f"mix is used instead, which costs {ruling.price:.4f} overall" in ruling.statement
 
 
 def test_without_a_shortfall_the_best_overall_serves() -> None:
@@ -64,7 +64,7 @@ def test_a_price_buys_the_better_mission_and_no_more_than_it_says() -> None:
     ruling = mission_guard(offers, SINGLES, price=0.01)
     assert ruling.chosen == "lifted"
     assert 0 < ruling.price < 0.005
-    assert "lifted serves, which costs 0.00" in ruling.statement
+    assert "lifted is used, which costs 0.00" in ruling.statement
     assert 'and moves "Across categories, open list"' in ruling.statement
 
 
@@ -85,7 +85,7 @@ def test_what_is_too_dear_does_not_serve_whatever_it_keeps_to() -> None:
     ruling = mission_guard(offers, SINGLES, limit=0.05)
     assert ruling.chosen == "blend"
     assert (
-        'blend serves, although it falls short: "Categories new to the customer, open list"'
+        'blend is used, although it falls short: "Categories new to the customer, open list"'
         in ruling.statement
     )
 

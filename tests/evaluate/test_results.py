@@ -96,7 +96,7 @@ def test_unknown_names_are_answered_with_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'oracle'"):
         made().compare("oracl")
     data = random_shop(0)
-    with pytest.raises(ConfigError, match="knn='x' is none of the scorers"):
+    with pytest.raises(ConfigError, match="knn='x' is not one of the scorers"):
         evaluate({"a": lambda h: np.zeros((len(h), 30))}, temporal_split(data), data, knn="x")
 
 

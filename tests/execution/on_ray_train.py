@@ -88,7 +88,7 @@ def test_training_goes_on_where_a_process_was_killed(
 
     assert together(work, 2, gpus=False, say=said.append) is not None
     assert "a process was lost, or could not be started (attempt 1 of 3)" in said
-    assert any(line.startswith("going on from step ") for line in said)
+    assert any(line.startswith("resuming from step ") for line in said)
     assert same_weights(model, tmp_path / "model")
 
 
@@ -123,4 +123,4 @@ def test_more_processes_than_there_is_room_for(on_ray: Executor) -> None:
 
 def test_processes_are_those_of_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["train", "shop.toml", "--out", "model", "--processes", "2"]) == 2
-    assert "--processes goes with --on ray" in capsys.readouterr().err
+    assert "--processes needs --on ray" in capsys.readouterr().err

@@ -59,8 +59,8 @@ def test_the_export_command_runs_on_ray(
 def test_a_worker_without_the_model_says_where_it_looked(model: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     listing = Listing(str(moved), work._manifest(model), QUERY)
-    with pytest.raises(ArtifactError, match=r"moved: is not on the machine of a worker: put it where all"):
+    with pytest.raises(ArtifactError, match=r"moved: is missing on a worker's machine: put it where all"):
         next(LocalExecutor().map(listing, [["1"]]))
     shutil.copytree(model, moved)
-    with pytest.raises(ArtifactError, match="a worker has another model under this path"):
+    with pytest.raises(ArtifactError, match="a worker has a different model under this path"):
         next(LocalExecutor().map(Listing(str(moved), "other", QUERY), [["1"]]))

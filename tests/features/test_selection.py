@@ -28,7 +28,7 @@ def test_what_matters_is_kept_and_why():
     assert sum(name.startswith("noise") for name in found.kept) <= 1
     assert why["flat"] == "hardly varies"
     (other,) = {"strong", "twin"} - set(found.kept)
-    assert why[other] == "says what another column says"
+    assert why[other] == "repeats another column"
     assert "permutation" in why["gaps"]
     assert set(found.report["feature"]) == set(table.names)
     again = select_features(table, label, fold)

@@ -46,7 +46,7 @@ def test_the_default_parts_take_them() -> None:
 @pytest.mark.parametrize(
     ("settings", "leave_out", "message"),
     [
-        ({"slid": {"ridge": 3.0}}, (), r"\[model.parts.slid\]: no part .*did you mean 'slit'"),
+        ({"slid": {"ridge": 3.0}}, (), r"\[model.parts.slid\]: not a part .*did you mean 'slit'"),
         (
             {"slit": {"rigde": 3.0}},
             (),
@@ -56,8 +56,8 @@ def test_the_default_parts_take_them() -> None:
         ({"slit": {"decay": {"evens": 3.0}}}, (), r"\[model.parts.slit.decay\]: unknown .* mean 'events'"),
         ({"more": {"kind": "eas"}}, (), r"\[model.parts.more\]: unknown kind 'eas' \(did you mean 'ease'"),
         ({"My part": {"kind": "ease"}}, (), "lower-case letters"),
-        ({}, ("slitt",), "leave_out names 'slitt', no part of this shop .*did you mean 'slit'"),
-        ({}, ("slit", "item_knn"), "leaves no part"),
+        ({}, ("slitt",), "leave_out names 'slitt', which is not a part of this shop .*did you mean 'slit'"),
+        ({}, ("slit", "item_knn"), "removes every part"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -75,7 +75,7 @@ def test_they_are_read_from_a_table() -> None:
 
 
 def test_popularity_stays_for_whoever_has_no_history() -> None:
-    with pytest.raises(ConfigError, match="must not name popularity: it serves users without a history"):
+    with pytest.raises(ConfigError, match="must not name popularity: users without a history need it"):
         default_parts(tiny_shop(), encoder="none", leave_out=("popularity",))
     other = {"sold": {"kind": "popularity"}}
     assert "sold" in default_parts(tiny_shop(), encoder="none", settings=other, leave_out=("popularity",))

@@ -116,7 +116,7 @@ def test_events_from_before_the_fit_are_left_out(model: Path, tmp_path: Path):
     found, _, heard = compared(model, write(tmp_path, rows))
     assert found.events == 800
     assert heard == ["80 events are left out: they are from before the model was fitted"]
-    with pytest.raises(DataError, match=r"no event is later than 2016-07-25, the last one"):
+    with pytest.raises(DataError, match=r"no event is later than 2016-07-25, the last day"):
         compared(model, write(tmp_path, rows[:80]))
 
 
@@ -132,7 +132,7 @@ def test_events_without_times_are_told(model: Path, tmp_path: Path):
     path = tmp_path / "timeless.csv"
     path.write_text(f"user_id,item_id\nu0,{BOUGHT[0]}\n")
     _, _, heard = compared(model, path)
-    assert heard[0] == "the events have no times: all of them are taken as later than the model's last one"
+    assert heard[0] == "the events have no times: all are assumed to be later than the model's last one"
 
 
 def test_unknown_items_and_other_kinds_are_refused(model: Path, tmp_path: Path):

@@ -98,6 +98,6 @@ def test_the_command(
     assert table["price"].to_list()[0] == "9.50 EUR"
     assert json.loads(table["product_type"].to_list()[0]) == ["Home > Cups", "Sale"]
     assert cli.run(["export", model, "--catalogue", "--out", str(out), "-n", "3"]) == 2
-    assert "--catalogue goes with --out and --json only" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match=r"a feed must end in \.xml or \.tsv"):
+    assert "--catalogue can only be combined with --out and --json" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=r"a feed's name must end in \.xml or \.tsv"):
         export_catalogue(model, tmp_path / "feed.csv")

@@ -106,16 +106,16 @@ def test_who_is_unknown_is_said(model: Path, tmp_path: Path, capsys: pytest.Capt
     assert cli.run(command) == 0
     said = capsys.readouterr()
     assert "no list for 1 users the model does not know: 'nobody'" in said.err
-    assert "2 lists of" in said.out
-    with pytest.raises(DataError, match="none of the users is known"):
+    assert "2 lists, 20 items" in said.out
+    with pytest.raises(DataError, match="the model knows none of the users"):
         export_lists(model, tmp_path / "o.csv", QUERY, users=["nobody"])
 
 
 @pytest.mark.parametrize(
     ("name", "query", "message"),
     [
-        ("lists.xlsx", QUERY, r"an export ends in \.parquet, \.csv, \.jsonl"),
-        ("lists.csv", Query(placement="similar", items=("a",)), "similar is asked with an item in view"),
+        ("lists.xlsx", QUERY, r"an export's name must end in \.parquet, \.csv, \.jsonl"),
+        ("lists.csv", Query(placement="similar", items=("a",)), "similar needs an item in view"),
     ],
 )
 def test_what_cannot_be_exported(model: Path, tmp_path: Path, name: str, query: Query, message: str) -> None:

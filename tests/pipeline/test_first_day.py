@@ -88,7 +88,7 @@ def test_what_a_list_stands_on_is_said() -> None:
     assert everybody.ids == ["milk0", "spade0", "paint0", "milk1", "bread1"]  # bread0 is out of stock
     assert everybody.items[0].evidence is None
     one = fit(shop.with_events(np.arange(1)), split_config=SplitConfig(), model_config=PLAIN).past
-    said = "too few events to choose weights by: ranked by 1 event and texts"
+    said = "too few events to tune the weights: ranked by 1 event and texts"
     assert one.similar_items("milk0").notices[0] == said
     first = shop.item_ids.id(int(shop.events.item[0]))
     assert one.recommend(Query(placement="trending", n=3)).ids[0] == first
@@ -122,7 +122,7 @@ def test_the_flag_is_kept_in_the_folder(tmp_path: Path) -> None:
         (0, SplitConfig(protocol="leave_last_out"), "there are no events yet"),
         (1, SplitConfig(), r"the events \(1, from 2016-07-18 to 2016-07-18\) cannot be cut by days"),
         (2, SplitConfig(protocol="leave_last_out"), r"no user has three events \(the most are 2\)"),
-        (16, SplitConfig(protocol="baskets"), "there are 1 baskets only"),
+        (16, SplitConfig(protocol="baskets"), "there are only 1 baskets"),
     ],
 )
 def test_a_shop_that_cannot_be_split_comes_back_whole(events: int, config: SplitConfig, why: str) -> None:
@@ -181,10 +181,7 @@ def test_nothing_is_set_aside_for_having_too_few_users_before_the_first_event(tm
     imported = import_dataset(load_config(tmp_path / "shop.toml").data)
     assert imported.dataset.n_items == 12
     assert imported.dataset.has_time  # what will happen has times
-    assert (
-        "there are no events: lists will stand on what is known of the items alone"
-        in (imported.report["warnings"])
-    )
+    assert "there are no events: lists will be based on item data alone" in (imported.report["warnings"])
 
 
 def test_another_shop_is_carried_over_and_need_not_be_there_to_be_served(

@@ -148,7 +148,7 @@ def test_a_sample_of_the_cases_says_that_it_is_one() -> None:
     fitted = fit(tiny_shop(users=60), split_config=SplitConfig(protocol="leave_last_out"), model_config=PLAIN)
     evaluation = measure(fitted, resamples=20, max_cases=10)
     assert len(evaluation.cases) == 10
-    assert "measured are 10 of 60 cases of test, drawn at random" in evaluation.notes
+    assert "measured on 10 of 60 cases of test, drawn at random" in evaluation.notes
     assert measure(fitted, resamples=20, max_cases=60).notes == fitted.split.notes
 
 

@@ -29,7 +29,7 @@ def test_carts_weigh_more_than_looks(shop: Dataset) -> None:
     weights = {name: found.dataset.meanings.meaning(name).weight for name in shop.kinds}
     assert weights["purchase"] >= weights["add-to-cart"] > 2 * weights["view"] > 0
     assert weights["return"] == 0
-    assert "what foretells a purchase best on validation" in found.notes[0]
+    assert "the weights that best predict a purchase on validation" in found.notes[0]
     assert len(found.dataset.events) == len(shop.events)
 
 
@@ -55,7 +55,7 @@ def test_few_cases_choose_nothing() -> None:
     shop = import_frames(*planted(30, 1)).dataset
     found = weigh_kinds(shop, partial(split_of, config=SPLIT))
     assert found.dataset is shop
-    assert "too few to choose by" in found.notes[0]
+    assert "too few to tune them" in found.notes[0]
 
 
 @pytest.mark.slow

@@ -126,7 +126,7 @@ def test_both_orders_are_asked_and_written_for_editing(
 def test_nothing_is_asked_twice(shop: Path, model: FixedModel, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(shop, model, "--yes") == 0
     assert run(shop, model) == 1, "the file may have been edited"
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert run(shop, model, "--force") == 0, "no question is left, so none is asked whether to go on"
     assert "0 questions to fixed-1; 12 were answered before" in capsys.readouterr().err
     assert len(model.asked) == 12

@@ -63,7 +63,7 @@ def fitted(plain: Fitted) -> Fitted:
 
 def test_a_ranker_that_gains_on_cases_it_has_not_seen_serves(fitted: Fitted) -> None:
     assert "for_you" in fitted.past.rankers
-    assert fitted.learned.notes[0].startswith("for_you: ranker serves: better than blend by +0.")
+    assert fitted.learned.notes[0].startswith("for_you: ranker is used: better than blend by +0.")
     figures = fitted.learned.figures["for_you"]
     assert figures["verdict"]["low"] > 0
     assert 0 < figures["calibration"]["ece"] < 0.05
@@ -240,7 +240,7 @@ def test_where_time_is_cut_trees_grow_on_earlier_windows() -> None:
         assert shop.blend.parts["popularity"] is not blend.parts["popularity"]
         assert len(shop.cases) > 50
     learned = learn_rankers(blend, split, parts, limits=SMALL)
-    assert learned.notes[0].startswith("for_you: ranker serves: better than blend by +0.")
+    assert learned.notes[0].startswith("for_you: ranker is used: better than blend by +0.")
     shuffled = replace(
         split, validation=replace(split.validation, target=split.validation.target[::-1].copy())
     )

@@ -74,7 +74,7 @@ def test_every_control_holds_in_every_list(
         assert all(r.price is not None and low - 1e-4 <= r.price <= low + 8 + 1e-4 for r in answer)
     if exclude_seen and user != "stranger":
         assert not seen(user) & set(answer.ids)
-    assert len(answer) == k or "no more items fit" in answer.notice
+    assert len(answer) == k or "no more items match" in answer.notice
     if answer.relevance_kept is not None and min(r.score for r in answer) >= 0:
         assert answer.relevance_kept <= 1 + 1e-6
 
@@ -101,7 +101,7 @@ def test_the_cross_category_share_is_kept_and_its_cost_is_told(share: float, out
 
 def test_a_share_without_a_history_is_said_to_be_ignored() -> None:
     answer = FITTED.recommend(Query(placement="trending", user="nobody", cross_share=0.5, n=3))
-    assert answer.notice == "cross_share needs a history with known categories: the scores decide"
+    assert answer.notice == "cross_share needs a history with known categories, so it is ignored"
     assert answer.cross_share is None
 
 
@@ -149,14 +149,14 @@ def test_missing_prices_and_stock() -> None:
 def test_k_larger_than_the_catalogue_returns_every_candidate() -> None:
     answer = FITTED.recommend(Query(placement="trending", n=10_000, in_stock=False))
     assert len(answer) == 20
-    assert answer.notice == "20 of 10000: no more items fit the placement and its filters"
+    assert answer.notice == "20 of 10000: no more items match the placement and its filters"
 
 
 def test_no_candidate_left_is_an_empty_list() -> None:
     answer = FITTED.recommend(Query(placement="discover", history=("milk0", "bread0", "spade0", "paint0")))
     assert answer.ids == []
     assert answer.relevance_kept is None
-    assert answer.notice == "0 of 10: no more items fit the placement and its filters"
+    assert answer.notice == "0 of 10: no more items match the placement and its filters"
 
 
 def test_diversity_uses_a_part_that_knows_similarity() -> None:

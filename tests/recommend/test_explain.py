@@ -81,7 +81,7 @@ def test_the_sentence_names_items_words_and_the_category_link() -> None:
     assert why.text.startswith("Because you bought fresh milk number")
     assert (
         "; shares the words fresh and number; "
-        "people who shop in Dairy shop in Bakery more than others do." in why.text
+        "people who shop for Dairy also shop for Bakery more than others do." in why.text
     )
     assert why.link is not None
     assert (why.link.source, why.link.target, why.link.lift) == ("Dairy", "Bakery", 2.5)
@@ -192,7 +192,9 @@ def test_explain_takes_a_user_or_a_history() -> None:
     session = FITTED.explain(["milk0", "nobody sells this"], "milk1")
     assert [c.item_id for c in session.contributions] == ["milk0", None]
     assert isinstance(session.contributions[0], Contribution)
-    with pytest.raises(ConfigError, match="explained for items in view: give their ids, not a user"):
+    with pytest.raises(
+        ConfigError, match="explained for items in view: give the ids of the items, not a user"
+    ):
         FITTED.explain("u0", "milk1", placement="goes_with")
     with pytest.raises(ConfigError, match="for_you is explained for a user or for items, not for both"):
         FITTED.explain(["milk0"], "milk1", user="u0")

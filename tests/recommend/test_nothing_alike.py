@@ -78,7 +78,7 @@ def test_similar_is_shorter_rather_than_filled(shop: Recommender) -> None:
     assert asked(shop, "similar", "mug") == ["bowl"]
     assert asked(shop, "similar", "soap") == []
     few = shop.recommend(Query(placement="similar", items=("mug",), n=8))
-    assert "1 of 8: no more items fit the placement and its filters" in few.notices
+    assert "1 of 8: no more items match the placement and its filters" in few.notices
 
 
 def test_what_stands_elsewhere_has_to_be_very_much_alike() -> None:

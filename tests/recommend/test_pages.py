@@ -92,7 +92,7 @@ def test_a_share_holds_on_each_page() -> None:
 def test_a_page_behind_the_end_is_empty() -> None:
     answer = FITTED.recommend(Query(placement="trending", n=10, offset=100, in_stock=False))
     assert answer.items == ()
-    assert answer.notice == "0 of 10: no more items fit the placement and its filters"
+    assert answer.notice == "0 of 10: no more items match the placement and its filters"
 
 
 def test_later_pages_avoid_what_is_like_earlier_ones() -> None:

@@ -136,9 +136,9 @@ def test_trending_is_popularity_and_the_same_for_everybody() -> None:
 @pytest.mark.parametrize(
     ("who", "said"),
     [
-        ({"user": "stranger"}, "unknown user 'stranger': trending items instead"),
-        ({}, "neither a user nor a history given: trending items instead"),
-        ({"history": ("what",)}, "no known item in the history: trending items instead"),
+        ({"user": "stranger"}, "unknown user 'stranger': showing trending items instead"),
+        ({}, "neither a user nor a history given: showing trending items instead"),
+        ({"history": ("what",)}, "no known item in the history: showing trending items instead"),
     ],
 )
 def test_without_a_history_trending_is_served_and_said(
@@ -153,7 +153,7 @@ def test_without_a_history_trending_is_served_and_said(
 def test_a_known_user_without_events() -> None:
     silent = SHOP.with_events(SHOP.events.user != 3)
     answer = recommender(silent).recommend(Query(user="u3", n=2))
-    assert answer.notice == "user 'u3' has no events yet: trending items instead"
+    assert answer.notice == "user 'u3' has no events yet: showing trending items instead"
 
 
 def test_unknown_items_of_a_session_are_passed_over_and_named() -> None:

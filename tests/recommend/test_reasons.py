@@ -161,7 +161,7 @@ def named_alike() -> object:
 def test_the_recommended_title_is_never_its_own_reason() -> None:
     text, kinds = why({"milk1": 0.6, "bread0": 0.4}, "milk0", shop=named_alike())
     assert kinds == ["namesake", "items"]
-    assert text == "You bought another product of this name; also because you bought fresh bread number 0."
+    assert text == "You bought another product with this name; also because you bought fresh bread number 0."
 
 
 def test_items_of_one_name_count_together_and_are_named_once() -> None:
@@ -181,7 +181,7 @@ def test_sizes_of_one_name_are_named_once() -> None:
     assert kinds == ["items"]
     # Another size of the recommended one is called what it is.
     text, kinds = why({"spade0": 0.7, "milk0": 0.3}, "paint0", shop=sized)
-    assert text == "You bought another product of this name; also because you bought Milk."
+    assert text == "You bought another product with this name; also because you bought Milk."
     assert kinds == ["namesake", "items"]
 
 
@@ -201,7 +201,7 @@ def test_nothing_is_said_twice() -> None:
         shop, [(Given({"milk0": 1.0}), 1.0)], Histories.of([[SHOP.item_ids.row("milk0")]]), 9, popular=False
     )
     assert as_new(told, "Milk").text == "New. Because you bought MILK."
-    assert as_new(told, "Whey").text == "New, and like Whey. Because you bought MILK."
+    assert as_new(told, "Whey").text == "New, and similar to Whey. Because you bought MILK."
     assert sentence((), "for_you", link=("Milk", "milk")) == ""
 
 

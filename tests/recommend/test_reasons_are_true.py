@@ -59,7 +59,9 @@ def said(
 def test_reasons_from_the_own_history_say_what_was_done(deed: int) -> None:
     past, before = DID[deed]
     assert said({"milk0": deed}, (), "milk0", "for_you") == f"{before}."
-    assert said({"milk1": deed}, (), "milk0", "for_you") == past.format("another product of this name") + "."
+    assert (
+        said({"milk1": deed}, (), "milk0", "for_you") == past.format("another product with this name") + "."
+    )
     because = past.format(MILK)
     assert said({"milk0": deed}, (), "bread0", "for_you") == f"Because {because[0].lower()}{because[1:]}."
 
@@ -81,7 +83,7 @@ def test_what_is_in_view_was_not_bought(placement: Placement, view: str, item: s
 
 def test_a_twin_in_the_cart_and_one_that_was_bought_are_told_apart() -> None:
     text = said({"milk1": PURCHASE}, ("milk2",), "milk0", "goes_with")
-    assert text == "Has the same name; you bought another product of this name."
+    assert text == "Has the same name; you bought another product with this name."
 
 
 def test_only_what_is_popular_is_called_popular() -> None:
@@ -161,7 +163,7 @@ def check(text: str, item: str, shop: Recommender, query: Query) -> None:
         clause = clause[0].lower() + clause[1:]
         if clause == f"you {did} it before":
             assert item in own
-        elif clause == f"you {did} another product of this name":
+        elif clause == f"you {did} another product with this name":
             assert title[item] in {title[i] for i in own - {item}}
         elif found := re.fullmatch(rf"because you {did} (.+)", clause):
             assert set(found[1].split(" and ")) <= names - {title[item]}

@@ -84,10 +84,10 @@ def test_a_config_of_another_making_is_refused(tmp_path: Path, change: object, m
     ("name", "content", "message"),
     [
         ("config.json", b"{", r"config\.json: damaged: cannot be read \(JSONDecodeError"),
-        ("config.json", b"[]", r"config\.json: damaged: is no JSON object"),
+        ("config.json", b"[]", r"config\.json: damaged: not a JSON object"),
         ("config.json", b"[" * 100_000, r"config\.json: damaged: cannot be read \(RecursionError"),
         ("config.json", b'{"repeats": 1, "blend": []}', r"damaged: cannot be read \(TypeError"),
-        ("catalogue/dataset.json", b"[]", r"dataset\.json: damaged: is no JSON object"),
+        ("catalogue/dataset.json", b"[]", r"dataset\.json: damaged: not a JSON object"),
         ("catalogue/dataset.json", b"{}", r"catalogue: damaged: lacks 'kinds'"),
         ("catalogue/items.parquet", b"PAR1" * 9, r"items\.parquet: damaged: cannot be read"),
         ("catalogue/item_path.npy", np.full(24, 10**6), r"item_path\.npy: damaged: must be from 0 to"),
@@ -132,7 +132,7 @@ def test_a_part_cannot_lie_outside_the_folder(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "parts/popularity").rename(tmp_path / "elsewhere")
     seal(folder)
-    with pytest.raises(ArtifactError, match=r"'../../elsewhere' is no name of a part"):
+    with pytest.raises(ArtifactError, match=r"'../../elsewhere' is not the name of a part"):
         Recommender.load(folder)
 
 

@@ -54,7 +54,7 @@ def test_lists_follow_the_first_events(service: ShopService) -> None:
         everybody, notices = await ids("/api/recommend/ann?n=5")
         assert everybody == ["milk0", "spade0", "paint0", "milk1", "bread1"]  # bread0 is out of stock
         assert notices == [
-            "unknown user 'ann': trending items instead",
+            "unknown user 'ann': showing trending items instead",
             "no events yet: ranked by the order of the catalogue",
         ]
         similar, notices = await ids("/api/items/bread2/similar?n=4")
@@ -69,7 +69,7 @@ def test_lists_follow_the_first_events(service: ShopService) -> None:
         assert notices == ["no events when the model was fitted: ranked by texts"]
         everybody, notices = await ids("/api/recommend/bob?n=4")
         assert everybody == ["paint3", "milk0", "spade0", "paint0"]  # what sells, then the rest
-        assert notices == ["unknown user 'bob': trending items instead"]
+        assert notices == ["unknown user 'bob': showing trending items instead"]
         other, _ = await ids("/api/recommend/ann?n=5&placement=discover")
         assert len(other) == 5
         assert "paint" not in {name[:-1] for name in other}

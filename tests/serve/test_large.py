@@ -60,7 +60,7 @@ def test_a_new_item_is_found_by_those_who_like_its_like(large: ShopService) -> N
             "items"
         ]
         twin = next(r for r in listed if r["item_id"] == "twin")
-        assert twin["why"].startswith("New, and like ")
+        assert twin["why"].startswith("New, and similar to ")
         beside = (await client.get("/api/items/twin/similar?n=1&one_per_title=false")).json()["items"]
         assert beside[0]["item_id"] == like["item_id"]
         await client.delete(f"/api/items/{like['item_id']}")

@@ -38,6 +38,6 @@ def test_what_holds_the_stores_of_workers_has_their_limits(tmp_path: Path) -> No
     place = {"": str(tmp_path / "s.sqlite")}
     with closing(Store(place[""], serving=True)):
         start = time.monotonic()
-        with pytest.raises(StoreError, match="served already"):
+        with pytest.raises(StoreError, match="already served"):
             Stores(place, 1.0, StoreLimits(hold_seconds=0.1))
         assert time.monotonic() - start < StoreLimits().hold_seconds

@@ -91,11 +91,11 @@ def test_new_events_are_added_only_unless_somebody_must_be_forgotten(
     assert all(f"{line}\n" in said.err for line in report["lines"])
     if forgotten:
         assert report["lines"] == [
-            "fitted anew: users of a were deleted (1), and what it keeps learned from them"
+            "fitted from scratch: users of a were deleted (1), and what it keeps learned from them"
         ]
     else:
         assert report["lines"][0].startswith("450 new events of 150 users; ")
-        assert "as they were at the last full fit: " in report["lines"][1]
+        assert "unchanged since the last full fit: " in report["lines"][1]
     new = Recommender.load(tmp_path / "models" / report["folder"])
     assert (new.since_fit is None) == forgotten
     assert ("ann" in new.dataset.user_ids) != forgotten

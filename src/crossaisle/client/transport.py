@@ -53,8 +53,8 @@ class Transport:
             self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
         except (ValueError, httpx.InvalidURL):
             raise ConfigError(
-                f"{self.name!r} is no address of a service: url must start with http:// or https://, "
-                "such as http://127.0.0.1:8080"
+                f"{self.name!r} is not the address of a service: url must start with http:// or "
+                "https://, such as http://127.0.0.1:8080"
             ) from None
         self._said: Callable[[object], str] = lambda error: cleaned(error, url, secrets=[key] if key else ())
         self._broken: tuple[type[Exception], ...] = (httpx.TransportError,)

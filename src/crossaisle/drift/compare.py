@@ -89,8 +89,8 @@ class Drift:
         lists = moved.get("calibration")
         if lists is not None and lists.measures["now"] < lists.measures["before"]:
             return (
-                f"Fit again now: lists find {lists.measures['now']:.1%} of the next products, "
-                f"{lists.measures['before']:.1%} when the model was fitted."
+                f"Fit again now: lists contain {lists.measures['now']:.1%} of the next products, "
+                f"compared with {lists.measures['before']:.1%} when the model was fitted."
             )
         if self.new_items >= NEW_ITEMS:
             return (
@@ -106,7 +106,7 @@ class Drift:
             return f"No need to fit again yet: {_and(list(moved))} moved moderately. Look again soon."
         if not self.checks:
             return "Nothing could be compared."
-        return "No need to fit again: what moved is what chance gives."
+        return "No need to fit again: the changes are no larger than chance."
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary ready for JSON."""

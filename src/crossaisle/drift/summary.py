@@ -116,7 +116,7 @@ class Summary:
     ) -> Summary:
         """`words`: those to count individually, taken from the summary to compare with."""
         if not len(observed.user):
-            raise DataError("there is no event to summarise")
+            raise DataError("there are no events to summarise")
         user = np.unique(observed.user, return_inverse=True)[1]
         shape = (int(user.max()) + 1, len(observed.categories))
         one = np.ones(len(user), np.float64)

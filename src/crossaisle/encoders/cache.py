@@ -69,7 +69,7 @@ class BlobFile:
         try:
             yield
         except (sqlite3.OperationalError, OSError) as error:
-            _LOG.warning("%s: could not be %s (%s): going on without the cache", self._file, verb, error)
+            _LOG.warning("%s: could not be %s (%s): continuing without the cache", self._file, verb, error)
         except sqlite3.DatabaseError as error:
             _LOG.warning("%s: damaged (%s): starting a new one", self._file, error)
             self._file.unlink(missing_ok=True)

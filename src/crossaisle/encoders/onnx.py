@@ -161,5 +161,5 @@ class OnnxEncoder:
         names = [i.name for i in self._session.get_inputs()]
         known = {"input_ids", "attention_mask", "token_type_ids"}
         if not set(names) <= known:
-            raise FetchError(f"{self.folder}: is no text encoder (its inputs are {', '.join(names)})")
+            raise FetchError(f"{self.folder}: is not a text encoder (its inputs are {', '.join(names)})")
         return names

@@ -73,7 +73,7 @@ class StaticEncoder:
         except (OSError, ValueError) as error:
             raise FetchError(f"{file}: could not be loaded ({error})") from error
         if table.ndim != 2:
-            raise FetchError(f"{file}: is no table of token vectors (its shape is {table.shape})")
+            raise FetchError(f"{file}: is not a table of token vectors (its shape is {table.shape})")
         rows: Floats = table.astype(np.float32)
         return rows
 

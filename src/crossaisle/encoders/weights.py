@@ -243,7 +243,7 @@ def image_folder(name: str = IMAGE) -> Path:
                 f"{name} is not on this machine yet: run  crossaisle models pull {name}  once "
                 f"(that needs torch: {install_command('train')}; reading pictures afterwards does not)"
             )
-        raise FetchError(f"{name}: is no folder with model.onnx, and not {IMAGE!r}")
+        raise FetchError(f"{name}: is not {IMAGE!r}, nor a folder with model.onnx")
     return folder
 
 
@@ -278,7 +278,7 @@ def read_settings(folder: Path, name: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise FetchError(f"{file}: is not readable ({error})") from error
     if not isinstance(settings, dict):
-        raise FetchError(f"{file}: is no JSON object")
+        raise FetchError(f"{file}: is not a JSON object")
     return settings
 
 

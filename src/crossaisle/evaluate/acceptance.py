@@ -1,4 +1,4 @@
-"""The guard against negative transfer: what was trained serves only if it is better, and provably so."""
+"""The guard against negative transfer: a trained model is used only if it is provably better."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Verdict:
         """One sentence for reports and logs."""
         gap = f"{self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}] on {self.n:,} validation cases"
         if self.accepted:
-            return f"{self.model} serves: better than {self.fallback} by {gap}"
-        return f"{self.fallback} serves: {self.model} is not provably better ({gap})"
+            return f"{self.model} is used: better than {self.fallback} by {gap}"
+        return f"{self.fallback} is used: {self.model} is not provably better ({gap})"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with `serves` and `statement`."""

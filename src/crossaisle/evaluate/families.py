@@ -15,7 +15,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.topk import Mask, top_k
 from crossaisle.recommend.rerank.groups import Groups
 
-NOTE = "a group of items (one group_id, or one title and brand) counts once: any of its items is a hit"
+NOTE = "a group of items (same group_id, or same title and brand) counts once: any of its items is a hit"
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 SLICES: dict[str, tuple[str, str]] = {
     "all": ("Everything", "Every item that a customer went on to choose."),
-    "same_open": ("Same category", "Items of the category the customer was last in."),
+    "same_open": ("Same category", "Items in the category of the customer's last event."),
     "cross_open": (
         "Across categories, open list",
-        "Items of another category than the customer's last one, ranked among all items.",
+        "Items in a different category from the customer's last event, ranked among all items.",
     ),
     "cross_limited": (
         "Across categories",
-        "Items of another category than the customer's last one, ranked among such items only.",
+        "Items in a different category from the customer's last event, ranked only among such items.",
     ),
     "novel_open": (
         "Categories new to the customer, open list",
-        "Items of a category the customer has no history in, ranked among all items.",
+        "Items in a category where the customer has no history, ranked among all items.",
     ),
     "novel_limited": (
         "Categories new to the customer",
-        "Items of a category the customer has no history in, ranked among such items only.",
+        "Items in a category where the customer has no history, ranked only among such items.",
     ),
-    "cross_leaf_open": ("Another finest category, open list", "As across categories, at the finest level."),
-    "cross_leaf_limited": ("Another finest category", "As across categories, at the finest level."),
-    "novel_leaf_open": ("New finest category, open list", "As new categories, at the finest level."),
-    "novel_leaf_limited": ("New finest category", "As new categories, at the finest level."),
-    "new_item": ("New products", "Items the customer never had, ranked among such items only."),
+    "cross_leaf_open": (
+        "Across leaf categories, open list",
+        "Like “Across categories”, with the most detailed categories.",
+    ),
+    "cross_leaf_limited": (
+        "Across leaf categories",
+        "Like “Across categories”, with the most detailed categories.",
+    ),
+    "novel_leaf_open": (
+        "Leaf categories new to the customer, open list",
+        "Like “Categories new to the customer”, with the most detailed categories.",
+    ),
+    "novel_leaf_limited": (
+        "Leaf categories new to the customer",
+        "Like “Categories new to the customer”, with the most detailed categories.",
+    ),
+    "new_item": ("New products", "Items the customer never had before, ranked only among such items."),
     "new_category": (
         "Products of a new category",
-        "Items of a category the customer has no history in, ranked among such items only.",
+        "Items in a category where the customer has no history, ranked only among such items.",
     ),
     "repeat": ("Bought again", "Items the customer had before."),
     "cold_item": ("Items nobody chose before", "Items without a single event in the training data."),
@@ -39,22 +51,30 @@ SLICES: dict[str, tuple[str, str]] = {
 METRICS: dict[str, tuple[str, str, bool | None]] = {
     "recall": (
         "Recall",
-        "Share of what the customer went on to choose that stands in the list; where more was chosen than "
-        "the list has places, a full list of hits counts as 1.",
+        "Share of the items the customer went on to choose that are in the list. If there "
+        "are more of them than places, a list full of hits counts as 1.",
         True,
     ),
-    "ndcg": ("NDCG", "As recall, but a hit counts more the higher it stands. 1 is a perfect order.", True),
+    "ndcg": (
+        "NDCG",
+        "Like recall, but a hit counts more the higher it is in the list. 1 is a perfect order.",
+        True,
+    ),
     "hr": ("Hit rate", "Share of customers with at least one hit in the list.", True),
-    "mrr": ("MRR", "One over the place of the first hit: 1 when it is on top, 0.5 when second.", True),
+    "mrr": ("MRR", "One divided by the rank of the first hit: 1 if it comes first, 0.5 if second.", True),
     "map": (
         "MAP",
-        "Mean precision at the place of each hit: high when hits stand together at the top.",
+        "Mean of the precision at each hit: high when the hits are at the top.",
         True,
     ),
     "precision": ("Precision", "Share of the list that was chosen.", True),
     "f1": ("F1", "Harmonic mean of precision and recall.", True),
     "accuracy": ("Accuracy", "Share of customers whose very first recommendation was a hit.", True),
-    "auc": ("AUC", "Chance that a chosen item stands above one that was not; 0.5 is guessing.", True),
+    "auc": (
+        "AUC",
+        "Probability that a chosen item ranks above one that was not chosen; 0.5 is guessing.",
+        True,
+    ),
     "log_loss": (
         "Log-loss",
         "How surprised the model is by what was chosen, in nats, over all candidates.",
@@ -63,23 +83,27 @@ METRICS: dict[str, tuple[str, str, bool | None]] = {
     "coverage": ("Coverage", "Share of the catalogue that was recommended to at least one user.", True),
     "gini": (
         "Gini",
-        "How unevenly items are shown: 0 when all are shown alike, 1 when one item takes it all.",
+        "How unevenly items are shown: 0 when all are shown equally often, 1 when only one is shown.",
         False,
     ),
-    "novelty": ("Novelty", "How rare the recommended items are, in bits: one more is half as common.", None),
+    "novelty": (
+        "Novelty",
+        "How rare the recommended items are, in bits: one bit more is half as common.",
+        None,
+    ),
     "category_diversity": (
         "Diversity (categories)",
-        "How far apart the categories within a list are: 0 all the same, 1 nothing shared.",
+        "How different the categories in a list are: 0 if all are the same, 1 if they share nothing.",
         None,
     ),
     "vector_diversity": (
         "Diversity (texts)",
-        "How different the texts of the items within a list are.",
+        "How different the texts of the items in a list are.",
         None,
     ),
     "serendipity": (
         "Serendipity",
-        "Share of the list that was chosen and is not among the 50 most obvious (item-kNN) items.",
+        "Share of the list that was chosen and is not among the 50 most obvious items (by item-kNN).",
         True,
     ),
     "outside_history": (
@@ -89,7 +113,7 @@ METRICS: dict[str, tuple[str, str, bool | None]] = {
     ),
     "calibration": (
         "Calibration",
-        "How far the categories of a list are from those of the history: 0 is the same mix.",
+        "How far the mix of categories in a list is from that of the history: 0 is the same mix.",
         None,
     ),
 }
@@ -97,32 +121,36 @@ METRICS: dict[str, tuple[str, str, bool | None]] = {
 
 PROTOCOLS: dict[str, str] = {
     "temporal": (
-        "The shop's history was cut at one date. The models learned from what came before and were asked "
-        "what each customer would choose afterwards, as they would be asked in the shop."
+        "The shop's history was cut at one date. The models learned from everything before "
+        "it and predicted what each customer would choose afterwards, as they would in the "
+        "live shop."
     ),
     "leave_last_out": (
-        "The last event of each customer was hidden and had to be found again. This makes figures "
-        "comparable to published ones; models may have seen other customers' later events."
+        "The last event of each customer was held out and had to be predicted. This makes "
+        "the figures comparable with published ones, but models may have seen later events "
+        "of other customers."
     ),
     "baskets": (
-        "Whole baskets were hidden. From the part of each basket that lies in its first category, the "
-        "models had to find the rest, which lies in others."
+        "Whole baskets were held out. From the items in the first category of each basket, "
+        "the models had to predict the rest, which are in other categories."
     ),
     "random": (
-        "Events were hidden at random, whatever their time. Models have seen what customers did later, which "
-        "a shop never has: figures are comparable to others of this kind only."
+        "Events were held out at random, regardless of their time. The models have seen what "
+        "customers did later, which a live shop never can: the figures are only comparable "
+        "with others of this kind."
     ),
     "cold_items": (
-        "Some items were made new: all their events were hidden, and the last one of each customer had to be "
-        "found from what else the customer had."
+        "Some items were treated as new: all their events were held out, and each customer's "
+        "last one had to be predicted from the customer's other events."
     ),
     "cold_users": (
-        "Some customers were made new: the models have seen none of their events, and had to find the next "
-        "item from the first one."
+        "Some customers were treated as new: the models saw none of their events and had to "
+        "predict the next item from the first ones."
     ),
     "cold_categories": (
-        "Whole categories were made new: all their events were hidden, and the last one of each customer had "
-        "to be found from what the customer had of other categories."
+        "Whole categories were treated as new: all their events were held out, and each "
+        "customer's last one had to be predicted from the customer's events in other "
+        "categories."
     ),
 }
 

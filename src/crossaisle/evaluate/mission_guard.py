@@ -1,4 +1,4 @@
-"""The mission guard: what serves must not lose to the best single model where lists leave the aisle.
+"""The mission guard: the chosen model must not lose to the best single one in cross-category slices.
 
 Averages over all cases are won by substitutes. So whatever would serve is measured on the slices that this
 package exists for, too, and what falls below the best single model there does not serve, whatever it wins
@@ -96,15 +96,18 @@ class Ruling:
         refused, own = self._said(self.best), self._said(self.chosen)
         if self.best == self.chosen:
             if not own:
-                return f"mission guard: {self.chosen} serves; it falls below no single model in any slice"
-            return f"mission guard: {self.chosen} serves, although it falls short: {own}"
+                return f"mission guard: {self.chosen} is used; it is below no single model in any slice"
+            return f"mission guard: {self.chosen} is used, although it falls short: {own}"
         cost = f"which costs {self.price:.4f} overall ({self.overall[self.best]:.4f} before)"
         rest = f"; still short: {own}" if own else ""
         if refused:
-            return f"mission guard: {self.best} falls short: {refused}. {self.chosen} serves, {cost}{rest}"
+            return (
+                f"mission guard: {self.best} falls short: {refused}. {self.chosen} is used instead, "
+                f"{cost}{rest}"
+            )
         before, after = self.mission[self.best], self.mission[self.chosen]
         moved = ", ".join(f"{called(name)} {before[name]:.4f} to {after[name]:.4f}" for name in after)
-        return f"mission guard: {self.chosen} serves, {cost} and moves {moved}"
+        return f"mission guard: {self.chosen} is used, {cost} and moves {moved}"
 
     def _said(self, name: str) -> str:
         return "; ".join(short.statement for short in self.shortfalls[name])

@@ -205,7 +205,7 @@ def evaluate(
     if not len(cases):
         raise ConfigError(f"the {on} split has no cases: nothing to evaluate ({'; '.join(split.notes)})")
     if knn is not None and knn not in scorers:
-        raise ConfigError(f"knn={knn!r} is none of the scorers{nearest(knn, scorers)}")
+        raise ConfigError(f"knn={knn!r} is not one of the scorers{nearest(knn, scorers)}")
     counts = known.item_counts
     slices = [s for s in slices_of(cases, dataset.taxonomy, counts) if s.targets.any()]
     length = min(max(OBVIOUS, *ks), dataset.n_items)

@@ -223,7 +223,7 @@ def _why(seen: Sequence[dict[str, Any]], column: int, stable: bool, chosen: bool
     if not mostly([bool(one["varied"][column]) for one in seen]):
         return "hardly varies"
     if mostly([bool(one["twin"][column]) for one in seen]):
-        return "says what another column says"
+        return "repeats another column"
     if chosen:
         return f"passes {', '.join(passed)}" if passed else "passes different tests in different folds"
     if stable:

@@ -74,7 +74,7 @@ class Scorer(ABC):
         return {}
 
     def once(self, histories: Histories, make: Callable[[Histories], T]) -> T:
-        """What a method makes of a batch, not made again while it is asked about the same batch.
+        """What a method computes for a batch, kept while it is asked about the same batch.
 
         `retrieve` and `score_at` are called for one list after the other. The result must not be changed.
         """
@@ -86,7 +86,7 @@ class Scorer(ABC):
 
     @property
     def plain(self) -> Scorer:
-        """The model itself, where this only passes questions on to it."""
+        """The model itself, where this is only a wrapper around it."""
         return self
 
     def check_installed(self) -> None:
@@ -105,26 +105,26 @@ class Scorer(ABC):
     def fit_after(self, earlier: Scorer, dataset: Dataset) -> Scorer:
         """`fit`, where an `earlier` model of the same settings has learned from most of these events.
 
-        Models that are learned step by step start from it (`continues`); others learn everything anew.
+        Models that are learned step by step start from it (`continues`); others start from scratch.
         """
         return self.fit(dataset)
 
     def count(self, dataset: Dataset) -> Counts | None:
-        """Sums over users from which `update` goes on; None for models that go on from nothing."""
+        """Sums over users that `update` continues from; None for models that need none."""
         return None
 
     def update(self, change: Change, counts: Counts | None = None) -> Updated:
-        """A model of the events after a change, from this one of those before; this one stays as it is.
+        """A model of the events after a change, made from this one, which does not change.
 
         `counts`: what `count` found before; without them they are counted anew. A model without `count` is
-        fitted again, or, where that is `slow` and no item is new, given back as it is.
+        fitted again, or, where that is `slow` and no item is new, returned unchanged.
         """
         if self.slow and self.item_ids_ == change.after.item_ids:
             return Updated(self, KEPT)
         return Updated(replace(self).fit(change.after), FITTED)  # type: ignore[type-var]
 
     def learns_like(self, other: Scorer) -> bool:
-        """Whether `fit` finds what it finds for another model, which is then asked differently."""
+        """Whether `fit` would learn the same as for another model that only scores differently."""
         return False
 
     def sharing(self, other: Scorer) -> Scorer:
@@ -139,11 +139,11 @@ class Scorer(ABC):
         """float32 (n, n_items): higher is better, NaN where this model cannot score."""
 
     def prepare(self) -> None:
-        """What takes a second once and makes later questions cheaper: for a service, before it answers."""
+        """Does what takes a second once and makes later queries cheaper: for a service, before it answers."""
         return
 
     def expect(self, histories: Histories) -> None:
-        """The same for some people who may be asked about."""
+        """The same for some users who may be asked about."""
         return
 
     def forget(self, users: Sequence[int]) -> None:
@@ -155,7 +155,7 @@ class Scorer(ABC):
         self._of_batch.clear()
 
     def rough(self, histories: Histories, *, fewer: bool = False) -> Rough | None:
-        """About the scores of all items, where these cost much less than the exact ones; else None.
+        """Approximate scores of all items, where they cost much less than the exact ones; else None.
 
         `fewer`: whether they may be rougher still, where that costs less.
         """
@@ -171,7 +171,7 @@ class Scorer(ABC):
         return best_rows(scores if among is None else np.where(among, scores, np.nan), k)
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
-        """For each history the scores of some rows: what `score_rows` says of them, but for rounding."""
+        """For each history the scores of some rows: as `score_rows` gives them, except for rounding."""
         scores = self.score_rows(histories)
         return [one[at] for one, at in zip(scores, rows, strict=True)]
 
@@ -181,8 +181,8 @@ class Scorer(ABC):
         Returns float32 (length of the history,) and a rest: contributions of each event, and what
         no event explains (popularity, for example). They add up to the score of `item`.
 
-        Here by deletion: an item of the history gives what the score loses without all of its events, which
-        share it. Models whose score is a sum say it exactly, and faster.
+        By default by deletion: an item of the history contributes what the score loses without its events,
+        divided among them. Models whose score is a sum override this, exactly and faster.
         """
         own = np.unique(histories.item)
         variants = [histories, *(histories.keep(histories.item != row) for row in own)]

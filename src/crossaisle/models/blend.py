@@ -56,14 +56,14 @@ class Blend:
         return self
 
     def weights_for(self, placement: str) -> dict[str, float]:
-        """The weights of a placement, zero ones left out; `for_you` stands in for one never tuned."""
+        """The weights of a placement, without zeros; those of `for_you` for one that was never tuned."""
         chosen = self.weights.get(placement) or self.weights.get("for_you")
         chosen = chosen or dict.fromkeys(self.parts, 1.0)
         return {name: w for name, w in chosen.items() if w}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """Rules that people wrote, of the part that holds them."""
+        """Rules that people wrote, from the part that holds them."""
         return next((part.rules for part in self.parts.values() if isinstance(part, Knowledge)), ())
 
     def terms(self, placement: str) -> list[Part]:
@@ -104,7 +104,7 @@ class Blend:
         *,
         fewer: bool | None = None,
     ) -> Rough | None:
-        """About the scores of `score_rows`; None where no part has anything cheaper than exact ones.
+        """Approximate scores of `score_rows`; None where no part has any that are cheaper than exact ones.
 
         `exactly`: names of parts whose exact scores of all items are wanted; None: all that compare words,
         unless `measure_rough` found that rough ones do. `fewer`: as `Scorer.rough`; None: what it found.

@@ -125,7 +125,7 @@ def default_parts(
         parts["sequence"] = SequenceTransformer(encoder=encoder, seed=seed)
     changed = with_settings(parts, settings or {}, leave_out)
     if not any(isinstance(part, Popularity) for part in changed.values()):
-        raise ConfigError("[model]: leave_out must not name popularity: it serves users without a history")
+        raise ConfigError("[model]: leave_out must not name popularity: users without a history need it")
     return changed
 
 
@@ -141,7 +141,7 @@ def with_settings(
     for name in leave_out:
         if name not in parts:
             raise ConfigError(
-                f"[model]: leave_out names {name!r}, no part of this shop{nearest(name, parts)}"
+                f"[model]: leave_out names {name!r}, which is not a part of this shop{nearest(name, parts)}"
             )
         del out[name]
     for name, given in settings.items():
@@ -149,17 +149,17 @@ def with_settings(
         kind = changes.pop("kind", out[name].kind if name in out else None)
         if kind is None:
             raise ConfigError(
-                f"{where}: no part of this shop{nearest(name, out)}; a further part needs kind, such as "
-                "kind = 'als'"
+                f"{where}: not a part of this shop{nearest(name, out)}; to add a part, give its kind, "
+                "such as kind = 'als'"
             )
         if kind not in SCORERS:
             raise ConfigError(f"{where}: unknown kind {kind!r}{nearest(str(kind), SCORERS)}")
         if not PART_NAME.fullmatch(name):
-            raise ConfigError(f"{where}: a part is named by lower-case letters, digits and _")
+            raise ConfigError(f"{where}: a part's name must be lower-case letters, digits and _")
         known = out[name].settings() if name in out and out[name].kind == kind else {}
         out[name] = build(SCORERS[kind], known | changes, where, what="setting")
     if not out:
-        raise ConfigError("[model]: leave_out leaves no part: a blend needs one")
+        raise ConfigError("[model]: leave_out removes every part: a blend needs at least one")
     return out
 
 

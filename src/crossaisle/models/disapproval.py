@@ -1,4 +1,4 @@
-"""What a whole shop turns against: a product that people send back or dislike loses score for everybody.
+"""Disapproval: a product that people return or dislike loses score for everyone.
 
 Of `n` users who said anything about an item, by an event that stands (a look counts as much less as it
 weighs) or by one that stands against it, `g` are against it. The item keeps 1 - g / (n + k) of each score
@@ -20,7 +20,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 
-REASON = "disliked or sent back by others"
+REASON = "disliked or returned by others"
 """What an explanation calls what is lost."""
 DEFAULT = 10.0
 """`k` where too few items have been talked about to tell."""

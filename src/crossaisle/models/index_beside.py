@@ -74,7 +74,7 @@ def attach(model: str | Path, parts: Mapping[str, Scorer]) -> None:
         return
     if found is None:
         _LOG.warning(
-            "%s: is the index of other vectors than the model's and is not used: run crossaisle index %s",
+            "%s: was built from other vectors than the model's and is not used: run crossaisle index %s",
             place,
             model,
         )

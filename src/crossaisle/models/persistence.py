@@ -42,8 +42,8 @@ def _check_numbers(part: str, arrays: Arrays, gaps: Container[str]) -> None:
     for name, value in arrays.items():
         if value.dtype.kind == "f" and (np.isinf(value) if name in gaps else ~np.isfinite(value)).any():
             raise ConfigError(
-                f"[model.parts.{part}]: the fit ended in numbers that are infinite or none ({name}): change "
-                f"its settings, or leave the part out with leave_out = ['{part}']"
+                f"[model.parts.{part}]: the fit ended in NaN or infinite numbers ({name}): change its "
+                f"settings, or leave the part out with leave_out = ['{part}']"
             )
 
 
@@ -65,7 +65,7 @@ def load_blend(described: Mapping[str, Any], folder: Path, item_ids: Vocabulary)
         parts = {}
         for name, part in described["parts"].items():
             if not _NAME.fullmatch(name):
-                raise ArtifactError(f"{folder}: {shorten(name)} is no name of a part: fit again")
+                raise ArtifactError(f"{folder}: {shorten(name)} is not the name of a part: fit again")
             with reading(folder / name):
                 scorer = make(part["kind"], part["settings"])
                 arrays = read_arrays(folder / name, mmap=True, gaps=scorer.gaps)
@@ -75,5 +75,7 @@ def load_blend(described: Mapping[str, Any], folder: Path, item_ids: Vocabulary)
             if not all(isinstance(w, int | float) and abs(w) <= HEAVIEST for w in chosen.values()):
                 raise ArtifactError(f"{folder}: weights of {shorten(placement)} must be numbers: fit again")
             if unknown := set(chosen) - set(parts):
-                raise ArtifactError(f"{folder}: weights name {shorten(unknown.pop())}, no part: fit again")
+                raise ArtifactError(
+                    f"{folder}: weights name {shorten(unknown.pop())}, which is not a part: fit again"
+                )
         return Blend(parts=parts, weights=weights)

@@ -1,4 +1,4 @@
-"""Shortlists: of every validation case the candidates that the parts like best, and what they say of them.
+"""Shortlists: for each validation case, the best candidates of every part, and their scores.
 
 Weights are chosen from shortlists: a list of ten hardly ever holds what no part puts among its best hundred.
 """

@@ -1,4 +1,4 @@
-"""`AskedOf`: a scorer that is asked of one side of a user with a cart, the own history or the cart."""
+"""`AskedOf`: a scorer that sees one side of a user with a cart: the user's history or the cart."""
 
 from __future__ import annotations
 

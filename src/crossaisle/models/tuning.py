@@ -1,4 +1,4 @@
-"""Weights of a blend, chosen on validation: one set per placement, each on the question it is asked."""
+"""Weights of a blend, chosen on validation: one set per placement, each for its own kind of target."""
 
 from __future__ import annotations
 

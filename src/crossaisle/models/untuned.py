@@ -1,4 +1,4 @@
-"""`untuned_weights`: what parts count where no validation case can say."""
+"""`untuned_weights`: the weights of parts where there are no validation cases to choose them by."""
 
 from __future__ import annotations
 

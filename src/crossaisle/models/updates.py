@@ -1,4 +1,4 @@
-"""What a model is told of new events, and sums that are kept so that these can be added to them."""
+"""Incremental updates: new events for a model, and the sums that are kept so they can be added."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _rows(ids: Vocabulary, names: frozenset[str]) -> Rows:
 
 @dataclass(frozen=True)
 class Updated:
-    """What became of a model: the model itself where it stays as it is."""
+    """The outcome of an update: the same model where it did not change."""
 
     scorer: Any
     how: str

@@ -1,4 +1,4 @@
-"""How far lists beside a cart follow the cart: as far as validation lets them at a known price.
+"""How far lists beside a cart follow the cart: as far as validation allows at a known cost.
 
 What is in most trips, and what a household buys anyway, is in the rest of a trip whatever lies in the cart,
 so recall alone chooses lists that hardly look at it. Of the recall of those a small share is given up.

@@ -143,7 +143,7 @@ def compress(
         served = OnnxEncoder(out / name, max_tokens=teacher.max_tokens)
         rows.append(_measured(f"{layers} layers, distilled, int8", questions, served, out / name, progress))
     if "static" in methods:
-        say(f"a table of tokens, {dimension} dimensions")
+        say(f"a table of token vectors, {dimension} dimensions")
         made = distil_static(
             teacher, out / "static", texts=texts, dimension=dimension, name=model, progress=progress
         )

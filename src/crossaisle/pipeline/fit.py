@@ -95,11 +95,11 @@ def split_of(dataset: Dataset, config: SplitConfig) -> Split:
         n = dataset.n_users if dataset.users_are_baskets else len(np.unique(dataset.events.basket))
         held, other = _held(config.test, n), _held(config.validation, n)
         if min(held, other, n // 5) < 1:
-            return unsplit(dataset, f"there are {n} baskets only")
+            return unsplit(dataset, f"there are only {n} baskets")
         return basket_split(dataset, test=held, validation=other, seed=config.seed)
     if config.protocol in COLD_OR_RANDOM:
         if isinstance(config.test, date):
-            raise ConfigError(f"[split] protocol = {config.protocol!r} takes a share as test, not a date")
+            raise ConfigError(f"[split] protocol = {config.protocol!r} takes a share for test, not a date")
         return by_protocol(dataset, config.protocol, share=config.test, seed=config.seed)
     return _split_by_time(dataset, config)
 

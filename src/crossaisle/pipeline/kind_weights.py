@@ -1,4 +1,4 @@
-"""How much a look or a cart counts beside a purchase: chosen on validation, as what foretells best."""
+"""How much a view or a cart counts compared with a purchase: what predicts best on validation."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def weigh_kinds(
     split = split_of(dataset)
     cases = _sampled(split.validation, seed)
     if len(cases) < FEWEST:
-        note = f"kinds keep their usual weights: {len(cases)} cases are too few to choose by"
+        note = f"kinds keep their usual weights: {len(cases)} cases are too few to tune them"
         return Weighed(dataset, (f"{note} ({_told(dataset.meanings, roles)})",))
     meanings = dataset.meanings
     best = first = _quality(split.train, cases, meanings, keep, seed)
@@ -72,8 +72,9 @@ def weigh_kinds(
     found = dataset.meaning(meanings)
     several = "; a purchase of n units counts 1 + ln(n) times" if meanings.quantities else ""
     note = (
-        f"kinds weigh {_told(found.meanings, roles)}{several}: what foretells a {target} best on validation "
-        f"(mean of R@10 and N@10 of quick models {best:.4f}, {first:.4f} with the usual weights)"
+        f"kinds weigh {_told(found.meanings, roles)}{several}: the weights that best predict "
+        f"a {target} on validation (mean of R@10 and N@10 of quick models {best:.4f}, "
+        f"{first:.4f} with the usual weights)"
     )
     return Weighed(found, (note,))
 

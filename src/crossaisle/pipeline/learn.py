@@ -35,8 +35,9 @@ they lie close."""
 PRICE = 0.01
 """The share of NDCG overall that may be given for slices of the mission, floors or not."""
 NO_EARLIER = (
-    "no ranker is learned: too little happened before validation for trees to learn from earlier windows of "
-    "time, and halves of one stretch of time would know each other's season"
+    "no ranker is learned: there are too few events before validation to train trees on "
+    "earlier windows of time, and halves of a single window would know each other's "
+    "season"
 )
 
 
@@ -59,7 +60,7 @@ class LearningLimits:
 
 @dataclass(frozen=True)
 class LearnedRankers:
-    """What became of learning: rankers that serve, and what to say about all that were tried."""
+    """The result of learning: the rankers that are used, and what to say about all that were tried."""
 
     rankers: Mapping[str, LearnedRanker] = field(default_factory=dict)
     """By placement."""
@@ -195,7 +196,7 @@ def judged(
     lifts = {BLEND: 0.0}
     if verdict.accepted:
         for lift in LIFTS if trial.ranker.placement == "for_you" else LIFTS[:1]:
-            name = RANKER if not lift else f"{RANKER} with new categories lifted by {lift:g}"
+            name = RANKER if not lift else f"{RANKER} with new categories raised by {lift:g}"
             candidates[name], lifts[name] = trial.values(trial.lifted(lift), cases, train), lift
     overall = next(iter(candidates[BLEND]))
     limit = min(LIMIT, max(unsure(values[overall]) for values in candidates.values()))

@@ -1,4 +1,4 @@
-"""A fitted shop against its baselines, every slice answered by the placement that serves it."""
+"""Measures a fitted shop against its baselines, every slice by the placement that serves it."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def _sampled(split: Split, most: int, seed: int) -> Split:
         return cases.take(np.sort(order))
 
     notes = [
-        f"measured are {most:,} of {len(cases):,} cases of {name}, drawn at random"
+        f"measured on {most:,} of {len(cases):,} cases of {name}, drawn at random"
         for name, cases in (("validation", split.validation), ("test", split.test))
         if len(cases) > most
     ]

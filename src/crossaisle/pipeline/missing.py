@@ -12,8 +12,9 @@ from crossaisle.models.scorers.vectors.history_vectors import EXTRA, LIBRARY, ca
 WITHOUT_SEQUENCE = (0.0761, 0.0812)
 """NDCG@10 on the test of s3rec-beauty without the sequence model and with it (docs/results/sequence)."""
 NO_LIGHTGBM = (
-    "without lightgbm no ranker is learned on top of the blend (on s3rec-beauty and s3rec-toys it adds 3 and "
-    "5 % of NDCG, 39 and 22 % for new categories in the open list)"
+    "without lightgbm no ranker is learned on top of the blend (a ranker raises NDCG by "
+    "3 and 5 % on s3rec-beauty and s3rec-toys, and by 39 and 22 % for new categories in "
+    "the open list)"
 )
 
 
@@ -28,8 +29,8 @@ def missing_libraries(dataset: Dataset, split: SplitConfig, model: ModelConfig) 
     if model.sequence != "off" and learns_sequences(dataset) and not can_be_learned():
         before, after = WITHOUT_SEQUENCE
         out.append(
-            f"without {LIBRARY} no sequence model takes part, which lifts NDCG@10 on s3rec-beauty from "
-            f"{before:.4f} to {after:.4f}: {install_command(EXTRA)}"
+            f"without {LIBRARY} there is no sequence model in the blend (it raises NDCG@10 on "
+            f"s3rec-beauty from {before:.4f} to {after:.4f}): {install_command(EXTRA)}"
         )
     if model.ranker and split.protocol in ("temporal", "leave_last_out") and not is_installed():
         out.append(no_lightgbm())

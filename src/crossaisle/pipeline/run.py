@@ -203,7 +203,7 @@ def _finish(
             baselines=[name for name in evaluation.models if name not in (MODEL, BLEND)],
             **facts,
         )
-    say("fitting once more on all events, to serve")
+    say("fitting the final model on all events")
     served = fitted.to_serve(dataset, progress=progress)
     served.save(out / "model", half=True)
     write_record(out, config, dataset, evaluation, time.perf_counter() - start)
@@ -288,7 +288,10 @@ def _mapping_lines(recommender: Recommender) -> list[str]:
     codes = recommender.dataset.taxonomy.codes(-1)
     size = np.bincount(codes[codes >= 0], minlength=len(rows))
     sure = sum(row["source"] is not None for row in rows)
-    head = f"{sure:,} of {len(rows):,} categories have a counterpart; all stand in category-mapping.json:"
+    head = (
+        f"{sure:,} of {len(rows):,} categories have a counterpart in the other shop; all are "
+        "in category-mapping.json:"
+    )
     largest = np.argsort(-size, kind="stable")[:_LINES].tolist()
     return [
         head,
@@ -304,9 +307,10 @@ def rule_notes(rules: RuleSet) -> list[str]:
     if not rules:
         return []
     return [
-        f"a merchandiser's rules were on ({len(rules)}: {', '.join(rule.id for rule in rules.rules)}): the "
-        "examples obey them, and so do the measured lists of crossaisle, but for pins and for what is kept "
-        "apart within one list; single models are measured without rules"
+        f"merchandising rules were on ({len(rules)}: "
+        f"{', '.join(rule.id for rule in rules.rules)}): the examples follow them, and so "
+        "do the measured lists of crossaisle, except for pins and for items kept apart "
+        "within a list; single models are measured without rules"
     ]
 
 

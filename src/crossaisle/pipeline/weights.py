@@ -1,4 +1,4 @@
-"""Weights of a blend: one set per placement, chosen on validation by the question it answers."""
+"""Weights of a blend: one set per placement, chosen on validation for its own kind of target."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def choose_weights(
         tuned["for_you"] = left_out
         open_list = tuned.pop("unseen")
     if not tuned["for_you"].chosen:
-        why = "no validation case has a history and an answer that could be found"
+        why = "no validation case has a history and a target that could be found"
         split = replace(split, chooses=False, notes=(*split.notes, f"weights are the defaults: {why}"))
     weights = {name: found.weights for name, found in tuned.items()}
     if split.validation.other_categories_only:

@@ -12,7 +12,7 @@ from crossaisle.data.merchandising.rules import Action
 from crossaisle.data.query import Placement
 from crossaisle.recommend.explain import Explanation
 
-TOO_FEW = ": no more items fit the placement and its filters"
+TOO_FEW = ": no more items match the placement and its filters"
 """How the notice of a page ends that is shorter than was asked for."""
 
 
@@ -31,7 +31,7 @@ class Recommendation:
     evidence: Explanation | None = None
     """Where the score comes from; present when the query asked to explain."""
     more_like_it: int = 0
-    """Other items of this title and brand, of any size, that fit; `one_per_title` leaves them out."""
+    """Number of other matching items of this title and brand, of any size, left out by `one_per_title`."""
     in_place_of: str = ""
     """Id of the best item of its family, where the user had this one: place, score and evidence are of it."""
 
@@ -49,7 +49,7 @@ class AppliedRule:
     id: str
     action: Action
     items: tuple[str, ...]
-    """Ids of the items that it took out of the page, or moved."""
+    """Ids of the items that it removed from the page, or moved."""
     reason: str = ""
 
 

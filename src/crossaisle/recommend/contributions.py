@@ -1,4 +1,4 @@
-"""`contributions_of`: how lists of a saved model ask it why."""
+"""`contributions_of`: how lists get the reasons of their items from a saved model."""
 
 from __future__ import annotations
 

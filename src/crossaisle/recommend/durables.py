@@ -1,4 +1,4 @@
-"""`Durables`: what is bought once where other things are bought again, told by category."""
+"""`Durables`: categories that people buy from once, in shops where other things are bought again."""
 
 from __future__ import annotations
 

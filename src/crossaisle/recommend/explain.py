@@ -82,7 +82,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class CategoryLink:
-    """As many people shop both categories as `lift` times those expected by chance."""
+    """Two categories that `lift` times as many people shop as expected by chance."""
 
     source: str
     target: str
@@ -91,19 +91,19 @@ class CategoryLink:
 
 @dataclass(frozen=True)
 class Paired:
-    """A line of a knowledge file that carries an item."""
+    """A line of a knowledge file that accounts for an item."""
 
     names: tuple[str, ...]
-    """Of its two sides: categories by their last names, items by their titles. Of a staple only one."""
+    """Names of both sides: categories by their last names, items by their titles. A staple has only one."""
     reason: str
     """As the file has it, "" for none."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The amounts of `contributions` and `other` add up to `score`, which is the blend's.
+    """The amounts of `contributions` and `other` add up to `score`, the score of the blend.
 
-    Where a ranker was learned for the placement, an item's place in the list is the ranker's.
+    Where a ranker was learned for the placement, it decides the item's place in the list.
     """
 
     item_id: str
@@ -118,7 +118,7 @@ class Explanation:
     causes: tuple[Cause, ...] = ()
     """What carries at least a fifth of the score each: what is in view first, then the largest."""
     knowledge: str | None = None
-    """In words, the line of the knowledge file that carries the item; None without one."""
+    """In words, the line of the knowledge file that accounts for the item; None without one."""
     paired: Paired | None = None
     """The same line in parts, for other languages."""
 
@@ -328,7 +328,7 @@ def as_new(explanation: Explanation, like: str) -> Explanation:
         like.casefold() == name.casefold() for cause in explanation.causes for name in cause.names
     )
     return replace(
-        explanation, text=f"New{'' if said else f', and like {like}'}. {explanation.text}".rstrip()
+        explanation, text=f"New{'' if said else f', and similar to {like}'}. {explanation.text}".rstrip()
     )
 
 

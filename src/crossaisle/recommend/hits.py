@@ -1,4 +1,4 @@
-"""How often the next product stands in the list made before: one figure for any window, long or short."""
+"""How often the next product is in the list made before it: a hit rate for any window, long or short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list that another system found, ranked: which query that is, and why some items have no place."""
+"""Ranks items that another system found, and says why some have no place."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Unplaced:
 
     item_id: str
     why: Why
-    """`unknown`: the shop does not have it. `controls`: these, the placement or the user's dislikes leave it
-    out. `rules`: a merchandiser's. `no score`: no model can say anything of it."""
+    """`unknown`: the shop does not have it. `controls`: the controls, the placement or the user's dislikes
+    leave it out. `rules`: a merchandiser's rule does. `no score`: no model can score it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What carries a score: a reason that is named is the reason. `wording.sentences` puts it in words.
+"""The causes of a score: only what really carries it is named. `wording.sentences` puts it in words.
 
 A cause is named where it carries at least a fifth of the score. Where nothing does, nothing is said.
 """
@@ -55,9 +55,9 @@ class Cause:
     """Something that carries a share of a score."""
 
     kind: Kind
-    """`before`: the user had the item. `namesake`: had another one of its name, or it is in view. `items`,
-    `categories`: had these, or some of these. `history`: all that the user had, no part of it above others.
-    `popular`: most other items are bought less."""
+    """`before`: the user had the item. `namesake`: the user had another one of its name, or it is in view.
+    `items`, `categories`: the user had these, or some of these. `history`: the whole history, no part of
+    which stands out. `popular`: most other items are bought less."""
     share: float
     """Of the score; where other amounts are below 0, it may be above 1."""
     names: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Cause:
     """Of `before`: days from one purchase of the item to the next, where there is a habit; None: there is
     none."""
     of_family: bool = False
-    """Of `popular`: another item of its family is, in whose place the item is shown."""
+    """Of `popular`: another item of its family is popular, and this one is shown in its place."""
 
 
 @dataclass(frozen=True)

@@ -129,10 +129,11 @@ class Recommender:
         rules: RuleSet | None = None,
         since_fit: SinceFit | None = None,
     ) -> Recommender:
-        """The same with something else in its place; whatever was decided about the shop is carried along.
+        """A copy with something replaced; whatever was decided about the shop is kept.
 
-        With other data, what is read off them is read again: which items are new and what they are lent,
-        which categories last, the histories. `reference`: the summary of these data, which drops out without.
+        With other data, what is derived from them is derived again: which items are new and the scores they
+        are lent, which categories last, the histories. `reference`: the summary of these data; without it
+        there is none.
         """
         dataset, blend = dataset or self.dataset, blend or self.blend
         same = dataset is self.dataset
@@ -153,7 +154,7 @@ class Recommender:
         )
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
-        """The same models with other weights for some placements, whose lists no ranker touches then."""
+        """The same models with other weights for some placements, for which no ranker is used then."""
         blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
         kept = {name: one for name, one in self.rankers.items() if name not in weights}
         return self.replaced(blend=blend, rankers=kept)
@@ -244,10 +245,10 @@ class Recommender:
         history: Sequence[str] | None = None,
         **controls: Any,
     ) -> Ranking:
-        """A list that another system found, the best for a user or a history first.
+        """Ranks items that another system found for a user or a history, best first.
 
-        Nothing is left out but by rules and `controls` (fields of `Query`): what was had before and what is
-        out of stock counts, too. `ConfigError` without an item.
+        Only rules and `controls` (fields of `Query`) leave items out: those in the history and those out of
+        stock are ranked, too. `ConfigError` without an item.
         """
         own = None if history is None else tuple(history)
         query = rank_query(items, user=user, history=own, **controls)
@@ -265,7 +266,7 @@ class Recommender:
         )
 
     def stands_on(self, placement: Placement, weights: str, *, followed: bool = False) -> str:
-        """What lists of a placement stand on; "" where the model has seen enough.
+        """A notice of what lists of a placement are based on; "" where the model has seen enough.
 
         `followed`: events since the fit are known.
         """
@@ -291,14 +292,16 @@ class Recommender:
     ) -> Explanation:
         """Why an item has its score for a user id, or for item ids: a history, or what is in view.
 
-        `user`: for `goes_with`, who looks at the items in view, where the list was that person's.
+        `user`: for `goes_with`, the user for whom the list was made.
         `ConfigError` for a user without items in view with `goes_with` or `similar`, which are about these,
         and for `user` with another placement.
         """
         row, weights = self.dataset.item_ids.row(item), str(placement)
         if isinstance(user_or_history, str):
             if placement in ("goes_with", "similar"):
-                raise ConfigError(f"{placement} is explained for items in view: give their ids, not a user")
+                raise ConfigError(
+                    f"{placement} is explained for items in view: give the ids of the items, not a user"
+                )
             histories = self.histories.take([self.dataset.user_ids.row(user_or_history)])
         elif user is not None:
             if placement != "goes_with":

@@ -104,12 +104,12 @@ def resolve(
     if placement == "buy_again":
         context = own if bought.all() else own.keep(bought)
     if query.items and placement not in ("goes_with", "similar"):
-        notices.append("items in view are left out; only goes_with and similar rank by them")
+        notices.append("items in view are ignored; only goes_with and similar use them")
     if placement in ("goes_with", "similar"):
         context = Histories.of([view])
     elif placement != "trending" and not len(context.item):
         why = f"{_named(query)} has bought nothing yet" if len(own.item) else _why_empty(query, own, dataset)
-        notices.append(f"{why}: trending items instead")
+        notices.append(f"{why}: showing trending items instead")
         placement = "trending"
     exclude_seen = query.exclude_seen
     if exclude_seen is None:
@@ -212,6 +212,6 @@ def _why_empty(query: Query, own: Histories, dataset: Dataset) -> str:
         return "neither a user nor a history given"
     name = shorten(query.user)
     if own.disliked is not None:
-        return f"user {name} has only turned against items yet"
+        return f"user {name} has only disliked or returned items so far"
     known = query.user in dataset.user_ids
     return f"user {name} has no events yet" if known else f"unknown user {name}"

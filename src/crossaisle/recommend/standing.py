@@ -1,4 +1,4 @@
-"""`standing`: what the lists of a shop with hardly any events stand on, as a notice."""
+"""`standing`: a notice of what lists are based on in a shop with hardly any events."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def standing(
     by = " and ".join(dict.fromkeys(_NAMES.get(each.reason, each.reason) for each in known))
     if n_events:
         seen = "1 event" if n_events == 1 else f"{n_events:,} events"
-        return f"too few events to choose weights by: ranked by {seen}{f' and {by}' if by else ''}"
+        return f"too few events to tune the weights: ranked by {seen}{(f' and {by}' if by else '')}"
     when = "no events when the model was fitted" if followed else "no events yet"
     return f"{when}: ranked by {by or 'nothing'}"

@@ -146,7 +146,7 @@ def refit(
             lines[:] = found.lines(added.events, len(added.change.users))
             return found.recommender
         why = f"users of {model.name} were deleted ({left_out:,}), and what it keeps learned from them"
-        lines[:] = [f"fitted anew: {why}"] if incremental else []
+        lines[:] = [f"fitted from scratch: {why}"] if incremental else []
         return fitted_on(base, dataset, progress=progress)
 
     def fitted(known: Known) -> Recommender:
@@ -218,7 +218,7 @@ def decide(verdict: Verdict) -> tuple[bool, str]:
     """Whether the new model is accepted, and why, in one sentence."""
     gap = f"{verdict.difference:+.4f} [{verdict.low:+.4f}, {verdict.high:+.4f}] on {verdict.n:,} users"
     if verdict.n < FEWEST:
-        return False, f"refused: {verdict.n} cases prove nothing (at least {FEWEST} are needed)"
+        return False, f"refused: {verdict.n} cases are too few (at least {FEWEST} are needed)"
     if verdict.high < 0:
         return False, f"refused: worse than {verdict.fallback} by {gap}"
     finding = "better" if verdict.low > 0 else "not found worse"

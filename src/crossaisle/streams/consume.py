@@ -104,7 +104,7 @@ def open_source(
         from crossaisle.streams.kafka import KafkaSource
 
         return KafkaSource(url, stream, group=group, start=start, settings=settings, stop=stop)
-    raise ConfigError(f"{shown(url)}: a stream is at redis://HOST:PORT or kafka://HOST:PORT")
+    raise ConfigError(f"{shown(url)}: a stream's address must be redis://HOST:PORT or kafka://HOST:PORT")
 
 
 def _whole(message: Message) -> dict[str, Any]:

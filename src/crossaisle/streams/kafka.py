@@ -43,11 +43,11 @@ class KafkaSource:
         servers = url.partition("://")[2].removesuffix("/")
         if "@" in servers:  # librdkafka would treat the login as part of the host, and log it
             raise ConfigError(
-                f"{shown(url)}: user and password of a Kafka broker belong into the file of --settings "
+                f"{shown(url)}: put the user and password of a Kafka broker into the --settings file "
                 "(sasl.username, sasl.password)"
             )
         if not servers or not HOSTS.fullmatch(servers):
-            raise ConfigError(f"{shown(url)}: a Kafka broker is at kafka://HOST:PORT")
+            raise ConfigError(f"{shown(url)}: a Kafka broker's address must be kafka://HOST:PORT")
         self._secrets = [text for name, text in (settings or {}).items() if _SECRET.search(name)]
         self.name = f"kafka://{servers} {shown(stream)}"
         self._stream, self._dead = stream, f"{stream}.dead"

@@ -107,8 +107,8 @@ class RedisSource:
         except self._refused as error:
             if "NOGROUP" not in str(error):
                 raise
-            # The group was deleted: recreate it from the beginning, which is harmless because of the keys.
-            _LOG.warning("%s: the group is gone and is made again", self.name)
+            # The group was lost or deleted: start from the beginning, since keys make that harmless.
+            _LOG.warning("%s: the group is gone and is created again", self.name)
             self._make_group(None)
             return []
 
@@ -140,7 +140,7 @@ class RedisSource:
         if self._claim_from == "0-0":  # all pending entries have been scanned
             self._claim_at = time.monotonic() + self._claim_ms / 2000
         if entries:
-            _LOG.warning("%s: took over %d messages of another consumer", self.name, len(entries))
+            _LOG.warning("%s: took over %d messages from another consumer", self.name, len(entries))
         return list(entries)
 
     def _messages(self, entries: list[Any]) -> list[Message]:

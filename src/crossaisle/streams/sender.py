@@ -122,4 +122,4 @@ class Sender:
 
 
 def _not_ours() -> ServiceError:
-    return ServiceError("what came is not an answer of this service", 0)
+    return ServiceError("the answer did not come from a crossaisle service", 0)

@@ -34,7 +34,7 @@ def test_damaged_pictures_are_set_aside(folder: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(vectors[0], vectors[5])
     assert vectors[0] @ vectors[4] < 0.9
     assert sorted(encoder.problems) == [2, 3]
-    assert "no readable" in encoder.problems[2]
+    assert "not a readable" in encoder.problems[2]
     assert "may not be fetched" in encoder.problems[3]
 
 
@@ -62,7 +62,7 @@ def test_missing_and_foreign_weights(folder: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("CROSSAISLE_CACHE", str(tmp_path))
     with pytest.raises(FetchError, match="run  crossaisle models pull efficientnet-lite0"):
         open_image_encoder()
-    with pytest.raises(FetchError, match=r"is no folder with model\.onnx"):
+    with pytest.raises(FetchError, match=r"nor a folder with model\.onnx"):
         open_image_encoder(str(tmp_path))
     (tmp_path / "model.onnx").write_bytes(b"damaged")
     with pytest.raises(FetchError, match="could not be loaded"):

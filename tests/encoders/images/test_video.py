@@ -60,7 +60,7 @@ def test_a_video_is_the_mean_of_its_frames(tmp_path: Path, folder: Path) -> None
     mean = encoder.frames(video_frames(data)).mean(axis=0)
     np.testing.assert_allclose(vectors[0], mean / np.linalg.norm(mean), atol=2e-3)
     assert list(encoder.problems) == [3]
-    assert "no readable video" in encoder.problems[3]
+    assert "not a readable video" in encoder.problems[3]
     assert not vectors[3].any()
 
 

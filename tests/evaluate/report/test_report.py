@@ -131,7 +131,7 @@ def test_baskets(tmp_path: Path):
     evaluation = evaluate(models, basket_split(data), data, resamples=50)
     assert evaluation.slices == ("all", "cross_limited")
     write_report(tmp_path / "r.html", title="Baskets", evaluation=evaluation)
-    assert "Whole baskets were hidden" in checked(tmp_path / "r.html")
+    assert "Whole baskets were held out" in checked(tmp_path / "r.html")
 
 
 def test_a_clear_loss_is_said(tmp_path: Path):
@@ -150,7 +150,7 @@ def test_a_clear_loss_is_said(tmp_path: Path):
     write_report(tmp_path / "r.html", title="Bad", evaluation=evaluation)
     words = checked(tmp_path / "r.html")
     assert "▼ worse -100%" in words
-    assert "behind oracle; leave that one in place there" in words
+    assert "worse than oracle; keep using that model there" in words
     assert "▼ worse" in words
     assert "▲ better" not in words
 
@@ -176,7 +176,7 @@ def test_the_first_sentence_counts_and_few_cases_are_a_warning(tmp_path: Path) -
     assert "Of 100 recommendations, 1.1 were bought" in rare  # not "0.1 of ten, 0.1 to 0.1"
     assert "(95 % interval 0.9 to 1.3)" in rare
     hits = 10 * np.nansum(evaluation.per_case("crossaisle", "all", "precision"))
-    assert f"ten places hold {percent(hits / len(evaluation.cases.target))} of everything" in words
+    assert f"ten recommendations hold {percent(hits / len(evaluation.cases.target))} of everything" in words
     assert ("Only" in words) == (len(evaluation.cases) < 100)
     assert len(evaluation.cases) < 100, "this shop is small on purpose"
     assert "Collect more events before deciding anything" in words
@@ -257,8 +257,8 @@ def test_probabilities_of_a_ranker_stand_beside_what_came_true(tmp_path: Path) -
     write_report(tmp_path / "report.html", title="t", evaluation=evaluation, rankers=figures, **rest)
     words = checked(tmp_path / "report.html")
     assert f"for_you {reliability(said, right).error:.4f}" in words
-    assert "How sure it may be" in words
+    assert "How reliable the probabilities are" in words
     surest = reliability(said, right).chance[-1]
     assert percent(surest, 2) in words
     write_report(tmp_path / "report.html", title="t", evaluation=evaluation, **rest)
-    assert "How sure it may be" not in checked(tmp_path / "report.html")
+    assert "How reliable the probabilities are" not in checked(tmp_path / "report.html")

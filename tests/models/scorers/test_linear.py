@@ -144,7 +144,7 @@ def test_neighbours_that_no_ridge_can_tell_apart_are_refused() -> None:
     gram = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]], np.float32)
     with_both = np.zeros((3, 3), np.float32)
     with_both[:2, 2] = 1.0
-    with pytest.raises(ConfigError, match=r"ridge: 1 is too little .* raise it"):
+    with pytest.raises(ConfigError, match=r"ridge: 1 is too small .* raise it"):
         ridge_of_neighbours(sparse.csr_matrix(gram), sparse.csr_matrix(with_both), 1.0, 2)
 
 
@@ -159,7 +159,7 @@ def test_what_rounding_has_made_indefinite_is_solved_all_the_same() -> None:
 
 
 def test_inverse_needs_a_positive_definite_matrix() -> None:
-    with pytest.raises(ConfigError, match=r"ridge: 0.5 is too little .* raise it"):
+    with pytest.raises(ConfigError, match=r"ridge: 0.5 is too small .* raise it"):
         inverse_of_gram(sparse.csr_matrix(-np.eye(3, dtype=np.float32)), 0.5)
 
 

@@ -64,7 +64,7 @@ class TestPictureSimilarity(ScorerContract):
         (tmp_path / "p" / "milk1.png").write_bytes(b"damaged")
         scorer = self.make().fit(shop)
         assert list(scorer.set_aside_) == ["milk1"]
-        assert "no readable" in scorer.set_aside_["milk1"]
+        assert "not a readable" in scorer.set_aside_["milk1"]
         scores = scorer.score([["milk0"]])[0]
         assert np.flatnonzero(np.isnan(scores)).tolist() == [1]
         assert np.isnan(scorer.score([["milk1"]])).all()

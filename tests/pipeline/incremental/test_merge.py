@@ -61,7 +61,7 @@ def test_one_or_two_items_with_other_titles_are_renamed_only_by_people_who_are_k
     renamed = replace(shop, items=shop.items.with_columns(pl.Series("title", ["a", "b"])))
     assert with_new(shop, renamed).change.after.items["title"].to_list() == ["a", "b"]
     users = Vocabulary([f"stranger {n}" for n in range(shop.n_users)], what="user")
-    with pytest.raises(DataError, match="0 of 2 items have the titles it knows"):
+    with pytest.raises(DataError, match="0 of 2 items have the titles that the model knows"):
         with_new(shop, replace(renamed, user_ids=users))
 
 

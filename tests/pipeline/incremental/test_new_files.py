@@ -61,7 +61,7 @@ def test_a_file_of_mostly_foreign_items_is_refused_without_a_catalogue(
     again = [fit[0], str(tmp_path / "bare.toml"), *fit[2:]]
     new = events_of(tmp_path, "u1,i2,2024-03-01", "u1,x1,2024-03-01", "u1,x2,2024-03-02")
     assert cli.run([*again, *new]) == 1
-    assert "it knows 1 of 3 items, such as 'x1' not" in capsys.readouterr().err
+    assert "the model knows 1 of 3 items, but not 'x1'" in capsys.readouterr().err
     assert cli.run([*again, *events_of(tmp_path, "u1,x1,2024-03-01")]) == 1
     assert "none of 1 events can be kept: unknown_item 1" in capsys.readouterr().err
     assert (tmp_path / "model" / "manifest.json").read_bytes() == before
@@ -96,7 +96,7 @@ def test_what_is_odd_about_new_events_is_said(tmp_path: Path, capsys: pytest.Cap
     told = capsys.readouterr().err
     assert "set aside: future_time 1" in told
     assert "2 new events of 1 users" in told
-    assert "1 of the new events are older than all that the model had seen" in told
+    assert "1 of the new events are older than the model's newest event" in told
     assert "kinds of events that the model did not know: wishes" in told
     assert "keep what is known: title of 2, price of 1, categories of 1" in told
     after = Recommender.load(tmp_path / "model").dataset.items

@@ -44,7 +44,7 @@ def test_a_model_that_another_process_updates_is_refused(model: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with pytest.raises(
-            ArtifactError, match=r"model: another process updates this model: run this .* again"
+            ArtifactError, match=r"model: another process is updating this model: run this .* again"
         ):
             update_folder(model, tiny_shop())
         assert (model / "manifest.json").read_bytes() == before
@@ -61,7 +61,7 @@ def test_a_model_that_was_replaced_meanwhile_stays(model: Path, monkeypatch: pyt
 
     monkeypatch.setattr(folder, "update", slow)
     with pytest.raises(
-        ArtifactError, match="model: was replaced while this update ran, and is left as it is"
+        ArtifactError, match="model: was replaced while this update ran, so the update was not saved"
     ):
         update_folder(model, tiny_shop())
     assert len(Recommender.load(model).dataset.events) == len(newer.events)

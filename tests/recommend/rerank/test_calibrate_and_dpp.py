@@ -84,7 +84,7 @@ def test_lists_of_users_are_calibrated_and_say_what_it_costs() -> None:
     assert asked.relevance_kept is not None
     assert asked.relevance_kept <= 1.0
     nobody = FITTED.recommend(Query(placement="trending", user="nobody", n=2, calibration=0.5))
-    assert "calibration needs a history with known categories: the scores decide" in nobody.notices
+    assert "calibration needs a history with known categories, so it is ignored" in nobody.notices
 
 
 def cosines(n: int = 12, d: int = 5, seed: int = 0) -> np.ndarray:
@@ -148,7 +148,7 @@ def test_little_diversity_is_the_ranking_itself() -> None:
 def test_methods_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(ConfigError, match="diversify_by must be 'mmr' or 'dpp' \\(found 'pca'\\)"):
         Query(diversify_by="pca")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="calibration goes with diversify_by 'mmr'"):
+    with pytest.raises(ConfigError, match="calibration works with diversify_by 'mmr'"):
         Query(diversify_by="dpp", calibration=0.5)
     with pytest.raises(ConfigError, match="calibration must lie between 0 and 1"):
         Query(calibration=2.0)

@@ -32,7 +32,7 @@ LOOKED = Cause("categories", 0.3, ("Milk", "Eggs"), deeds=(VIEW,))
         ((HABIT, MILK), "You buy it about once a week; also because you bought Milk."),
         (
             (HABIT, Cause("namesake", 0.3, deeds=(PURCHASE,))),
-            "You buy it about once a week; also another product of this name.",
+            "You buy it about once a week; also another product with this name.",
         ),
         ((WHOLE, KINDS), "Fits what you usually buy, such as Grapes, and Bread and Buns."),
         (

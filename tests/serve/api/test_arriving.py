@@ -55,7 +55,7 @@ def test_a_title_that_says_nothing_is_refused(service: ShopService, title: str) 
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.put("/api/items/x", json={"title": title})
         assert answer.status_code == 422
-        assert "is no title; give a title or an image" in answer.json()["detail"]
+        assert "is not a title: give a title or an image" in answer.json()["detail"]
 
     talk(service, conversation)
 
@@ -176,7 +176,7 @@ def test_events_of_an_unknown_item_count_once_it_is_put(service: ShopService) ->
     async def conversation(client: httpx.AsyncClient) -> None:
         sent = {"user": "zoe", "item": "rye", "kind": "purchase"}
         told = (await client.post("/api/events", json=sent)).json()
-        assert "count once the item is put in" in told["notices"][0]
+        assert "counted once the item is added" in told["notices"][0]
         assert (await client.get("/api/recommend/zoe")).json()["served"] == "trending"
         await client.put("/api/items/rye", json=RYE)
         assert (await client.get("/api/recommend/zoe")).json()["served"] == "for_you"

@@ -224,7 +224,7 @@ def test_lines_whose_keys_are_known_of_other_events_are_described(service: ShopS
         kind = {"content-type": "application/x-ndjson"}
         answer = (await client.post("/api/events", content=lines("soap"), headers=kind)).json()
         assert (answer["accepted"], answer["duplicates"], answer["refused"]) == (998, 0, 2)
-        rule = "is known with another user, item, kind, value or quantity"
+        rule = "is already known with another user, item, kind, value or quantity"
         assert answer["errors"] == [f"line {n + 1}: key 'k{n}' {rule}" for n in (3, 700)]
 
     talk(service, conversation)

@@ -63,7 +63,7 @@ def test_an_explanation_of_a_new_item_names_what_it_is_like(service: ShopService
         await client.put("/api/items/rye", json=RYE)
         answer = (await client.get("/api/items/bread/similar?explain=true")).json()
         (rye,) = [r for r in answer["items"] if r["item_id"] == "rye"]
-        assert rye["why"].startswith("New, and like ")
+        assert rye["why"].startswith("New, and similar to ")
 
     talk(service, conversation)
 

@@ -33,7 +33,7 @@ def test_what_was_looked_at_is_not_bought(service: ShopService) -> None:
         assert not any("bought" in why for why in said)
         again = (await client.get("/api/recommend/zoe?placement=buy_again")).json()
         assert again["served"] == "trending"
-        assert again["notices"][0] == "user 'zoe' has bought nothing yet: trending items instead"
+        assert again["notices"][0] == "user 'zoe' has bought nothing yet: showing trending items instead"
         await _send(client, {"user": "zoe", "item": "jam", "kind": "purchase-complete"})
         assert await _ids(client, "/api/recommend/zoe?placement=buy_again") == ["jam"]
 
@@ -86,9 +86,9 @@ def test_unknown_kinds_and_items_are_kept_and_named(service: ShopService) -> Non
         )
         assert told["accepted"] == 2
         assert told["notices"] == [
-            "1 event(s) of unknown kinds ('hmm'): kept, and count for nothing until [data.kinds] of a fit "
-            "names them",
-            "1 event(s) of unknown items ('typo'): kept, and count once the item is put in",
+            "1 event(s) of unknown kinds ('hmm'): kept, but not counted until a fit names "
+            "them in [data.kinds]",
+            "1 event(s) of unknown items ('typo'): kept, and counted once the item is added",
         ]
         assert (await client.get("/api/recommend/zoe")).json()["served"] == "trending"
         metrics = (await client.get("/metrics")).text

@@ -206,7 +206,7 @@ def test_a_parameter_that_is_given_twice_is_refused(service: ShopService, query:
 def test_items_in_view_that_a_placement_does_not_rank_by_are_spoken_of(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         body: dict[str, object] = {"user": "ann", "items": ["bread"]}
-        says = "items in view are left out; only goes_with and similar rank by them"
+        says = "items in view are ignored; only goes_with and similar use them"
         assert says in (await client.post("/api/recommend", json=body)).json()["notices"]
         body["placement"] = "goes_with"
         assert says not in (await client.post("/api/recommend", json=body)).json()["notices"]

@@ -46,7 +46,7 @@ def test_a_page_is_logged_and_spoken_of_as_it_was_shown(service: ShopService, bo
             assert len(line.propensities) in (0, len(line.items))
             assert len(line.teams or line.ranked) == len(line.items)
         assert pages[0]["notices"] == []
-        assert pages[-1]["notices"] == ["0 of 2: no more items fit the placement and its filters"]
+        assert pages[-1]["notices"] == ["0 of 2: no more items match the placement and its filters"]
 
     talk(service, conversation)
 

@@ -267,7 +267,7 @@ def test_a_change_is_refused_where_another_host_has_changed_something_since(
     async def run() -> None:
         async with replica(one).exclusive(one.changes.follow):
             two.store.put_items({"soap": {"price": 1.0}}).result(10)
-            with pytest.raises(ConflictError, match="another host has changed something meanwhile"):
+            with pytest.raises(ConflictError, match="another host changed something in the meantime"):
                 one.store.put_items({"soap": {"price": 2.0}}).result(10)
         await replica(one).apply_pending(one.changes.follow)
 

@@ -34,7 +34,7 @@ def test_the_evidence_of_a_new_item_adds_up_to_its_score(service: ShopService, p
         answer = (await client.get(f"{path}?n=20&explain=true")).json()
         [new] = [item for item in answer["items"] if item["item_id"] == "fresh"]
         evidence = new["evidence"]
-        assert new["why"].startswith("New, and like ")
+        assert new["why"].startswith("New, and similar to ")
         assert evidence["item_id"] == "fresh"
         assert evidence["score"] == pytest.approx(new["score"], rel=1e-4)
         amounts = sum(each["amount"] for each in evidence["contributions"]) + evidence["other"]

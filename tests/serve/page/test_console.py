@@ -110,14 +110,14 @@ def test_changes_are_asked_about(browser: Browser, console: tuple[str, str], ser
     assert service.state.active.name == "a"
     browser.click("#models tbody button")
     browser.click("dialog .main")
-    browser.until("document.getElementById('messages').textContent.includes('b serves now.')")
+    browser.until("document.getElementById('messages').textContent.includes('Now serving b.')")
     browser.until("document.getElementById('models').innerText.includes('Roll back')")
     assert service.state.active.name == "b"
     browser.run(
         "[...document.querySelectorAll('#models button')].find(b => b.textContent === 'Roll back').click()"
     )
     browser.click("dialog .main")
-    browser.until("document.getElementById('messages').textContent.includes('a serves now.')")
+    browser.until("document.getElementById('messages').textContent.includes('Now serving a.')")
     # A message stays until it is put away, whatever is polled meanwhile.
     time.sleep(2.5)
     assert browser.run("document.querySelectorAll('#messages .message').length") == 2

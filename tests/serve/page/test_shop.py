@@ -194,7 +194,7 @@ def test_busy_failed_and_away(browser: Browser, shop_window: Window) -> None:
     browser.until("document.querySelectorAll('[aria-busy=true]').length === 0")
     browser.offline(True)
     browser.click("#products li:has([data-item=milk]) .add")
-    browser.until("document.getElementById('messages').textContent.includes('does not answer')")
+    browser.until("document.getElementById('messages').textContent.includes('is not responding')")
     browser.until("JSON.parse(localStorage.getItem('unsent ')).length > 0")
     browser.offline(False)
     browser.until("document.getElementById('messages').children.length === 0")  # by itself

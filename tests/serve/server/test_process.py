@@ -68,7 +68,7 @@ def test_a_port_in_use_is_told_before_the_model_is_read(tmp_path: Path, workers:
         command += ["--workers", str(workers)]
         said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert said.returncode == 1
-    assert f"127.0.0.1:{port} cannot be listened on" in said.stderr
+    assert f"cannot listen on 127.0.0.1:{port}" in said.stderr
     assert len(said.stderr.splitlines()) == 1
 
 

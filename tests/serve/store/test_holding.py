@@ -37,7 +37,7 @@ def test_a_second_service_is_refused_and_told_who_has_the_store(model: Path, pla
     """On PostgreSQL, another host would be let in; not a second shop of the same process."""
     since = "" if "://" in str(place) else ", since 2.* UTC"
     with closing(served(model, place, HASTY)) as service:
-        said = f"is served already, by process {os.getpid()} on .*{since}: stop that service first"
+        said = f"is already served by process {os.getpid()} on .*{since}: stop that service first"
         with pytest.raises(StoreError, match=said) as caught:
             served(model, place, HASTY)
         assert "\n" not in str(caught.value)
@@ -59,7 +59,7 @@ def test_a_link_is_the_same_store(model: Path, tmp_path: Path) -> None:
     (tmp_path / "link.sqlite").symlink_to(tmp_path / "s.sqlite")
     with (
         closing(served(model, tmp_path / "s.sqlite", HASTY)),
-        pytest.raises(StoreError, match="is served already"),
+        pytest.raises(StoreError, match="is already served"),
     ):
         served(model, tmp_path / "link.sqlite", HASTY)
 
@@ -73,7 +73,7 @@ def test_two_shops_of_one_process_do_not_share_a_store(model: Path, postgres: Po
     )
     with closing(shops):
         assert list(shops.services) == ["shop-0"]
-        assert "is served already" in shops.broken["shop-1"]
+        assert "is already served" in shops.broken["shop-1"]
 
 
 def test_a_new_owner_of_the_store_is_told_from_its_first_owner(model: Path, place: str | Path) -> None:
@@ -103,7 +103,7 @@ def test_a_lock_of_the_database_is_taken_again(postgres: Postgres) -> None:
         until(lambda: held._connection is not None and not held._connection.raw.closed)  # type: ignore[attr-defined]
         until(lambda: store.up)
         assert len(store.add([Event("1", "zoe", "bread", "view", 1.0)]).result().fresh) == 1
-        with pytest.raises(StoreError, match="is served already"):
+        with pytest.raises(StoreError, match="is already served"):
             Store(url, serving=True)  # the same process, not another host
 
 
@@ -207,7 +207,7 @@ def test_the_command_refuses_to_serve_a_store_twice(
             with serving(model, store, other, *second) as (refused, _):
                 assert refused.wait(LIMIT) == 1
                 said = other.read_text()
-                assert f"is served already, by process {process.pid} on " in said
+                assert f"is already served by process {process.pid} on " in said
                 assert len(said.strip().splitlines()) == 1, said
         with closing(Store(store)) as beside:  # as `crossaisle keys` opens it
             add_key(beside, "webshop", ["read"])

@@ -62,11 +62,13 @@ def test_a_known_key_with_another_content_is_a_conflict_and_nothing_is_kept(
     known = event(1)._replace(value=1.5, quantity=2)
     store.add([known, event(2)]).result()
     other = known._replace(**change)
-    with pytest.raises(ConflictError, match="key 'k1' is known with another user, item, kind") as caught:
+    with pytest.raises(
+        ConflictError, match="key 'k1' is already known with another user, item, kind"
+    ) as caught:
         store.add([event(3), other, event(4), event(2)._replace(**change)]).result()
     assert caught.value.rows == (1, 3)
     assert str(caught.value).startswith("row 1: ")
-    with pytest.raises(ConflictError, match=r"^key 'k1' is known"):
+    with pytest.raises(ConflictError, match=r"^key 'k1' is already known"):
         store.add([other]).result()
     assert [e.key for _, e in store.events()] == ["k1", "k2"]
     # Whoever sends an event again without a time sends it with a later one.

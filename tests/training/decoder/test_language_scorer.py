@@ -172,7 +172,7 @@ def test_nothing_is_read_twice_and_a_damaged_cache_is_made_again(
 
 
 def test_an_encoder_cannot_say_what_comes_next(bert: Path) -> None:
-    with pytest.raises(FetchError, match="no causal"):
+    with pytest.raises(FetchError, match="not a causal"):
         Likelihood.load(str(bert))
 
 

@@ -30,5 +30,5 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pth")
     (tmp_path / "damaged.pth").write_bytes(b"damaged")
     for name in ("other.pth", "damaged.pth"):
-        with pytest.raises(FetchError, match=f"{name}: is no EfficientNet-Lite0 checkpoint"):
+        with pytest.raises(FetchError, match=f"{name}: is not an EfficientNet-Lite0 checkpoint"):
             EfficientNetLite0.load(tmp_path / name)

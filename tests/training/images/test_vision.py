@@ -60,7 +60,7 @@ def test_what_is_no_image_model_is_said(tmp_path: Path) -> None:
     (bert / PREPROCESSOR).write_text(
         json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": 32})
     )
-    with pytest.raises(FetchError, match="is no image model"):
+    with pytest.raises(FetchError, match="is not an image model"):
         export_vision(bert, tmp_path / "out")
     with pytest.raises(FetchError, match="no such folder"):
         export_vision("nowhere", tmp_path / "out")

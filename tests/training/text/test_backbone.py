@@ -62,7 +62,7 @@ def test_the_prefix_is_kept_with_the_model(folder: Path, tmp_path: Path) -> None
     np.testing.assert_allclose(asked.encode(["shoe"]), Backbone.load(folder).encode(["red shoe"]), atol=1e-6)
     assert Backbone.load(tmp_path / "asked", prefix="").prefix == ""
     (tmp_path / "asked" / PROMPTS).write_text("[]")
-    with pytest.raises(FetchError, match="is no JSON object"):
+    with pytest.raises(FetchError, match="is not a JSON object"):
         Backbone.load(tmp_path / "asked")
 
 
@@ -116,7 +116,7 @@ def test_what_reads_no_text_is_refused(bert: Path, tmp_path: Path) -> None:
     vit, t5 = tiny_vit(tmp_path / "vit"), tmp_path / "t5"
     sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
     T5Model(T5Config(vocab_size=99, **sizes)).save_pretrained(t5)
-    for odd, why in ((vit, "ViTModel is no text encoder"), (t5, "T5Model is an encoder-decoder")):
+    for odd, why in ((vit, "ViTModel is not a text encoder"), (t5, "T5Model is an encoder-decoder")):
         shutil.copy(bert / "tokenizer.json", odd)
         with pytest.raises(FetchError, match=why):
             Backbone.load(odd)

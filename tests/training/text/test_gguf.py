@@ -112,7 +112,7 @@ def test_what_is_no_gguf_is_said(tmp_path: Path) -> None:
     (tmp_path / "toy.gguf").write_bytes(b"no such thing")
     with pytest.raises(FetchError, match=r"toy\.gguf: could not be read as GGUF"):
         unpacking.unpack(tmp_path / "toy.gguf", tmp_path / "out")
-    with pytest.raises(FetchError, match="no known model that comes as GGUF"):
+    with pytest.raises(FetchError, match="not a known model that comes as GGUF"):
         unpacking.unpacked("minilm-torch")
 
 

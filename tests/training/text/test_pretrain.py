@@ -99,7 +99,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_weights(bert: Path) -> Non
     step = reading._step
     reading._step = lambda state: float("nan") if state.step == 12 else step(state)  # type: ignore[method-assign]
     found = reading.run()
-    assert "step 13: the loss is no number" in found.notes[0]
+    assert "step 13: the loss is not a number" in found.notes[0]
     assert all(torch.isfinite(v).all() for v in found.backbone.state_dict().values())
 
 

@@ -156,7 +156,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_weights(bert: Path, shop: 
     trainer._attempt = lambda state: float("nan") if state.step == 7 else attempt(state)  # type: ignore[method-assign]
     trained = trainer.run()
     assert trained.progress.step == 7
-    assert "step 8: the loss is no number" in said[0]
+    assert "step 8: the loss is not a number" in said[0]
     assert "step 5" in said[0]
     assert all(torch.isfinite(value).all() for value in weights(trained).values())
 

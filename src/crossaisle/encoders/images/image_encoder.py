@@ -110,7 +110,7 @@ class ImageEncoder:
         pixels = np.stack([prepare(image) for image in images])
         final, stages = self._session.run(None, {"pixels": pixels})
         if final.shape[1] != WIDTHS[0] or stages.shape[1] != WIDTHS[1]:
-            raise FetchError(f"{self.folder}: is no EfficientNet-Lite0 of this package")
+            raise FetchError(f"{self.folder}: is not an EfficientNet-Lite0 of this package")
         parts = [final, stages, np.stack([colours(image) for image in images])]
         rows = [unit_rows(p) for p in parts]
         vectors: Floats = (np.hstack(rows) / np.sqrt(len(rows))).astype(np.float32)
@@ -137,7 +137,7 @@ class ImageEncoder:
         session = read_session(onnx_file(self.folder), self.threads)
         names = [i.name for i in session.get_inputs()]
         if names != ["pixels"] or len(session.get_outputs()) != self.outputs:
-            raise FetchError(f"{self.folder}: is no picture encoder (its inputs are {', '.join(names)})")
+            raise FetchError(f"{self.folder}: is not a picture encoder (its inputs are {', '.join(names)})")
         return session
 
 
@@ -191,7 +191,7 @@ class VisionEncoder(ImageEncoder):
             if not {"size", "mean", "std", "dimension"} <= set(read):
                 raise ValueError("a setting is missing")
         except (OSError, ValueError) as error:
-            raise FetchError(f"{file}: is not readable ({error}): export the model again") from error
+            raise FetchError(f"{file}: cannot be read ({error}): export the model again") from error
         return read
 
 

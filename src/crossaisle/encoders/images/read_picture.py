@@ -101,7 +101,7 @@ def read_picture(data: bytes, *, pixels: int = MAX_PIXELS, seconds: float = SECO
     except Exception as error:  # decoders raise a dozen types for damaged files
         # Our own words: a decoder's message may contain bytes of the file, which may come from anyone.
         why = " (it is cut off)" if "truncated" in str(error).lower() else ""
-        raise DataError(f"is no readable {', '.join(FORMATS)} picture{why}") from None
+        raise DataError(f"is not a readable {', '.join(FORMATS)} picture{why}") from None
 
 
 class _Timed(io.BytesIO):
@@ -132,5 +132,5 @@ def _check_scans(data: bytes) -> None:
             scans += kind == 0xDA
             place += max(int.from_bytes(data[place : place + 2], "big"), 2)
         if scans > MAX_SCANS:
-            raise DataError(f"picture has more than {MAX_SCANS} scans: save it again, as a usual JPEG")
-    raise DataError(f"picture has more than {MAX_SEGMENTS:,} segments: save it again, as a usual JPEG")
+            raise DataError(f"picture has more than {MAX_SCANS} scans: save it again as an ordinary JPEG")
+    raise DataError(f"picture has more than {MAX_SEGMENTS:,} segments: save it again as an ordinary JPEG")

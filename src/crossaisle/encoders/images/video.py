@@ -53,7 +53,7 @@ def video_frames(data: bytes, count: int = FRAMES, seconds: float = SECONDS) -> 
     """
     program = ffmpeg()
     if program is None:
-        raise DataError("video cannot be read without ffmpeg, which the extra 'video' brings")
+        raise DataError("video cannot be read without ffmpeg, which comes with the extra 'video'")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "video"
         file.write_bytes(data)
@@ -68,7 +68,7 @@ def video_frames(data: bytes, count: int = FRAMES, seconds: float = SECONDS) -> 
     if not frames:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no frame in it"]
         reason = lines[-1].replace(str(file), "video")
-        raise DataError(f"is no readable video ({shorten(reason)})")
+        raise DataError(f"is not a readable video ({shorten(reason)})")
     return frames
 
 

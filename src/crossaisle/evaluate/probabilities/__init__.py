@@ -1,1 +1,1 @@
-"""How good probabilities are: their log-loss, and whether a tenth is right of what was given a tenth."""
+"""How good probabilities are: their log-loss and their reliability."""

@@ -1,4 +1,4 @@
-"""Reliability of probabilities: of what was given a chance of a tenth, was a tenth right?"""
+"""Reliability of probabilities: did a tenth of what was given a probability of a tenth come true?"""
 
 from __future__ import annotations
 

@@ -19,15 +19,15 @@ def chances(rankers: Mapping[str, Any] | None) -> str:
         return ""
     errors = ", ".join(f"{name} {number(one['ece'])}" for name, one in shown.items())
     said = (
-        "A learned ranker gives each of the ten items it shows a probability of being the next one. "
-        "Here they are in groups of equal size, from the least sure to the surest: what it said, "
-        "and the share that came true, on validation cases that it had not seen. "
-        f"Expected calibration error: {errors}."
+        "A learned ranker gives each of the ten items it shows a probability of being chosen "
+        "next. Here the items are in groups of equal size, from the least to the most "
+        "certain: the predicted probability and the share that came true, on validation "
+        f"cases that it had not seen. Expected calibration error: {errors}."
     )
     rows = [
         [name, percent(chance, 2), percent(share, 2)]
         for name, one in shown.items()
         for chance, share in zip(one["chance"], one["share"], strict=True)
     ]
-    caption = "Probabilities and what came true"
+    caption = "Predicted probability and what came true"
     return f"<p>{text(said, 900)}</p>{table(['placement', 'said', 'came true'], rows, caption=caption)}"

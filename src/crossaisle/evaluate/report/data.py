@@ -25,7 +25,7 @@ def data_html(describe: Mapping[str, Any] | None, imported: Mapping[str, Any] | 
                 ]
                 for name, t in tables.items()
             ],
-            caption="What was read. Nothing is dropped silently: rows set aside are kept in a file.",
+            caption="What was read. Nothing is dropped silently: rows set aside are saved to a file.",
             numeric=(1, 2, 3, 4),
         )
         reasons = [

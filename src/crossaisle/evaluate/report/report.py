@@ -63,12 +63,12 @@ def write_report(
         ("result", "In short", lead(evaluation, model, others)),
         ("examples", "What some customers would see", examples_html(examples)),
         ("next", "What to do next", advice),
-        ("compared", "Beside the best single model", _cards(found)),
-        ("models", "All models, by kind of question", _charts(evaluation, model)),
-        ("categories", "From which category to which", _heat(heatmap)),
+        ("compared", "Compared with the best single model", _cards(found)),
+        ("models", "All models, by kind of target", _charts(evaluation, model)),
+        ("categories", "Which categories lead to which", _heat(heatmap)),
         ("data", "The data", data_html(describe, import_report)),
         ("drift", "Has the shop changed?", drift_html(drift)),
-        ("chances", "How sure it may be", chances(rankers)),
+        ("chances", "How reliable the probabilities are", chances(rankers)),
         ("measured", "How it was measured", _protocol(evaluation, notes)),
         ("metrics", "All figures", tables_html(evaluation, model)),
         ("words", "What the words mean", glossary_html(evaluation)),
@@ -87,10 +87,11 @@ def _cards(found: Mapping[str, Verdict]) -> str:
     if not found:
         return ""
     note = (
-        f"Recall@{K}: hits among the first ten, out of what was chosen, or out of ten where more was chosen. "
-        "Each kind of question is compared with the single model that is strongest on it, case by case. "
-        "The intervals of the differences hold for all these comparisons together (95 %, Bonferroni): a "
-        "difference is called clear where its interval leaves out 0."
+        f"Recall@{K}: the share of the chosen products that are among the first ten (out of "
+        "ten if more were chosen). For each kind of target, crossaisle is compared case by "
+        "case with the single model that is best at it. The intervals of the differences "
+        "hold for all these comparisons together (95 %, Bonferroni): a difference is clear "
+        "if its interval excludes 0."
     )
     cards = "".join(map(_card, found.values()))
     return f'<p class="note">{text(note, 600)}</p><div class="grid">{cards}</div>'
@@ -100,12 +101,12 @@ def _card(verdict: Verdict) -> str:
     kind, mark = {"better": ("better", "▲"), "worse": ("worse", "▼")}.get(verdict.word, ("soft", "≈"))
     change = "" if verdict.change is None or kind == "soft" else f" {verdict.change:+.0%}"
     return (
-        f'<div class="card"><h3>{text(slice_title(verdict.slice_))}</h3>'
-        f'<p class="note">{text(slice_meaning(verdict.slice_))}</p>'
-        f'<p class="figure">{percent(verdict.value)} '
-        f"<small>beside {percent(verdict.rival_value)} of {text(model_title(verdict.rival))}</small></p>"
-        f'<p><span class="verdict {kind}">{mark} {verdict.word}{change}</span><br>'
-        f'<span class="note">difference {100 * verdict.difference:+.2f} points, {100 * verdict.low:+.2f} to '
+        f'<div class="card"><h3>{text(slice_title(verdict.slice_))}</h3><p '
+        f'class="note">{text(slice_meaning(verdict.slice_))}</p><p '
+        f'class="figure">{percent(verdict.value)} <small>vs {percent(verdict.rival_value)} '
+        f'for {text(model_title(verdict.rival))}</small></p><p><span class="verdict '
+        f'{kind}">{mark} {verdict.word}{change}</span><br><span class="note">difference '
+        f"{100 * verdict.difference:+.2f} points, {100 * verdict.low:+.2f} to "
         f"{100 * verdict.high:+.2f}; {verdict.n:,} cases</span></p></div>"
     )
 
@@ -131,9 +132,10 @@ def _heat(heatmap: tuple[npt.NDArray[np.integer], Sequence[str]] | None) -> str:
         return ""
     counts, names = heatmap
     caption = (
-        f"{_concentration(counts, names)} Rows: the category a customer was last in. Columns: the categories "
-        "of the ten recommendations, in per cent of the row (· is less than a half). Cells with a frame stay "
-        "in the same category; the busiest categories are shown."
+        f"{_concentration(counts, names)} Rows: the category of a customer's last event. "
+        "Columns: the categories of the ten recommendations, in percent of the row (· means "
+        "less than 0.5). Framed cells stay in the same category. Only the busiest categories "
+        "are shown."
     )
     return heat(*heatmap, caption=caption)
 
@@ -147,8 +149,8 @@ def _concentration(counts: npt.NDArray[np.integer], names: Sequence[str]) -> str
     top = np.argsort(-shares, kind="stable")[:3]
     said = ", ".join(f"{names[c].rsplit(SEPARATOR, 1)[-1]} {shares[c]:.0%}" for c in top if shares[c] > 0)
     return (
-        f"{np.trace(counts) / total:.0%} of the recommendations stay in the category the customer came from. "
-        f"The largest columns, over all rows: {said}."
+        f"{np.trace(counts) / total:.0%} of the recommendations stay in the category of the "
+        f"customer's last event. The categories recommended most, over all rows: {said}."
     )
 
 
@@ -156,8 +158,9 @@ def _protocol(evaluation: Evaluation, notes: Sequence[str]) -> str:
     seen = "left out of" if evaluation.cases.mask_seen else "kept in"
     lines = [
         PROTOCOLS.get(evaluation.protocol, f"Protocol: {evaluation.protocol}."),
-        f"Every item of the catalogue was ranked for every case, none sampled; items of the history are "
-        f"{seen} the open list. Where items have equal scores, figures are means over their orders.",
+        "Every item of the catalogue was ranked for every case, without sampling; items of "
+        f"the history are {seen} the open list. Where items have equal scores, figures are "
+        "means over their orders.",
         f"Intervals come from {evaluation.bootstrap.resamples:,} bootstrap resamples of the cases, the same "
         "ones for every model.",
     ]

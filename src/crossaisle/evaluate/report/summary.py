@@ -33,8 +33,8 @@ def lead(evaluation: Evaluation, model: str, others: Sequence[str]) -> str:
     best = max(rivals, key=lambda r: r["value"], default=None)
     said = _hit_rate(row, best) if metric == "hr" else _precision(evaluation, row, best)
     few = (
-        f'<p class="warning"><strong>Only {row["n"]:,} cases.</strong> Below {FEW} the figures of this page '
-        "say little, whatever they are.</p>"
+        f"""<p class="warning"><strong>Only {row["n"]:,} cases.</strong> With fewer than {FEW}, """
+        "the figures on this page prove little.</p>"
         if row["n"] < FEW
         else ""
     )
@@ -44,8 +44,9 @@ def lead(evaluation: Evaluation, model: str, others: Sequence[str]) -> str:
 def _hit_rate(row: Row, best: Row | None) -> str:
     low, high = (100 * end for end in interval_of(row))
     said = (
-        f"For <strong>{100 * row['value']:.1f} of 100</strong> customers, the product they chose next stands "
-        f"among their ten recommendations (95 % interval {low:.1f} to {high:.1f})."
+        f"For <strong>{100 * row['value']:.1f} of 100</strong> customers, the product they "
+        f"chose next is among their ten recommendations (95 % interval {low:.1f} to "
+        f"{high:.1f})."
     )
     if best is None:
         return said
@@ -57,19 +58,23 @@ def _precision(evaluation: Evaluation, row: Row, best: Row | None) -> str:
     low, high = (per * end for end in interval_of(row))
     baskets = evaluation.protocol == "baskets"
     did, done = ("bought", "bought") if evaluation.bought else ("chose", "chosen")
-    where = "lay in the rest of the basket" if baskets else f"were {done} in the time that was held out"
+    where = "were in the rest of the basket" if baskets else f"were {done} in the held-out period"
     said = (
         f"Of {PER[per]} recommendations, <strong>{per * row['value']:.1f}</strong> {where} "
         f"(95 % interval {low:.1f} to {high:.1f})"
     )
-    said += "." if best is None else f"; the best single model, {_name(best)}: {per * best['value']:.1f}."
+    said += (
+        "."
+        if best is None
+        else f"; for the best single model, {_name(best)}, it is {per * best['value']:.1f}."
+    )
     hits = K * float(np.nansum(evaluation.per_case(row["model"], "all", "precision", K)))
     chosen = len(evaluation.cases.target)
     each = chosen / max(1, len(evaluation.cases))
     what = "basket" if baskets else "customer"
     return (
-        f"{said} A {what} {did} {each:.1f} products on average, so ten places hold "
-        f"{percent(hits / max(1, chosen))} of everything that was {done}."
+        f"{said} A {what} {did} {each:.1f} products on average, so ten recommendations hold "
+        f"{percent(hits / max(1, chosen))} of everything {done}."
     )
 
 
@@ -90,11 +95,11 @@ def next_steps(
         steps.append(f"Collect more events before deciding anything: {cases:,} cases prove little.")
     steps += [f"Look at {line}." for line in _set_aside(import_report)]
     if drift and any("drift" in part.get("verdict", "") for part in _parts(drift)):
-        steps.append("The shop has changed since the training data: fit again at short intervals.")
+        steps.append("The shop has changed since the training data: fit again more often.")
     for word, advice in (
-        ("worse", "behind {rival}; leave that one in place there"),
-        ("better", "ahead of every single model, the next being {rival}: show these lists"),
-        ("no clear difference", "level with {rival}; judge by the lists themselves"),
+        ("worse", "worse than {rival}; keep using that model there"),
+        ("better", "better than every single model, the best of which is {rival}: use these lists"),
+        ("no clear difference", "no clear difference from {rival}; judge by the lists themselves"),
     ):
         of_rival: dict[str, list[str]] = {}
         for verdict in found.values():
@@ -105,8 +110,8 @@ def next_steps(
         for rival, slices in of_rival.items():
             steps.append(f"{', '.join(slices)}: {advice.format(rival=model_title(rival))}.")
     steps.append(
-        "Figures from the past are a forecast. Before all customers get these lists, show them to half of "
-        "them in an experiment (docs/experiments.md)."
+        "Results on past data are only a forecast. Before all customers get these lists, "
+        "show them to half of the customers in an experiment (docs/experiments.md)."
     )
     return "<ol>" + "".join(f"<li>{text(step, 400)}</li>" for step in steps) + "</ol>"
 
@@ -121,5 +126,5 @@ def _set_aside(report: Mapping[str, Any] | None) -> list[str]:
     for name, counts in (report or {}).get("tables", {}).items():
         read, lost = counts.get("rows_read") or 0, sum(counts.get("set_aside", {}).values())
         if read and lost / read > MUCH:
-            out.append(f"the {lost / read:.0%} of {name} that were set aside (reasons: The data)")
+            out.append(f"the {lost / read:.0%} of {name} that were set aside (for reasons, see The data)")
     return out

@@ -89,14 +89,14 @@ def _model_table(
 def glossary_html(evaluation: Evaluation) -> str:
     metrics = {r["metric"] for r in evaluation.rows}
     entries = [(title, meaning) for key, (title, meaning, _) in METRICS.items() if key in metrics]
-    entries.append(("@10", "Counted over the first ten recommendations."))
+    entries.append(("@10", "Measured on the first ten recommendations."))
     entries.append(
         (
             "95 % interval",
-            "Of 100 samples of this many customers from the same shop, the intervals of 95 hold the figure "
-            "of all its customers.",
+            "Of 100 samples of this many customers from the same shop, the intervals of at least 95 would "
+            "contain the figure for all its customers.",
         )
     )
-    entries.append(("Open list", "All items compete; otherwise only the items the question is about."))
+    entries.append(("Open list", "All items compete; in other lists, only items of the kind in question."))
     entries += [(model_title(m), NAMES[m][1]) for m in evaluation.models if m in NAMES]
     return "<dl>" + "".join(f"<dt>{text(t)}</dt><dd>{text(m, 300)}</dd>" for t, m in entries) + "</dl>"

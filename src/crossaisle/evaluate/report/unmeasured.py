@@ -1,4 +1,4 @@
-"""The report of a shop of which nothing could be held out: what it stands on, and why it has no figures."""
+"""The report where nothing could be held out: what lists are based on, and why there are no figures."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ def write_unmeasured(
     """Writes the report, atomically. Arguments as in `write_report`; `notes` say what is missing."""
     why = "".join(f"<li>{text(note, 600)}</li>" for note in notes)
     lead = (
-        '<p class="lead">How good these recommendations are <strong>could not be measured</strong>: that '
-        "takes purchases that the models have not seen. Run it again once there are some days of them.</p>"
+        '<p class="lead">The quality of these recommendations <strong>could not be '
+        "measured</strong>: that takes purchases that the models have not seen. Run it again "
+        "once there are a few days of them.</p>"
     )
     sections = [
         ("result", "Nothing was measured", f"{lead}<ul>{why}</ul>"),
-        ("examples", "What somebody with one purchase would see", examples_html(examples)),
+        ("examples", "What someone with one purchase would see", examples_html(examples)),
         ("data", "The data", data_html(describe, import_report)),
     ]
     made = f"Made by crossaisle {__version__}."

@@ -1,4 +1,4 @@
-"""`batches`: as many cases at once as keep their scores of all items small."""
+"""`batches`: splits cases into batches whose scores of all items stay small."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`CoarseRows`: about the products of queries with every row of a matrix, for an eighth of the time.
+"""`CoarseRows`: approximate products of queries with every row of a matrix, in an eighth of the time.
 
 onnxruntime multiplies 8-bit integers: a quarter of the bytes of float32 is read, once for a whole batch, and
 processors have instructions of their own for it. What is best by these products is scored exactly afterwards.

@@ -1,4 +1,4 @@
-"""`put`: one number into many places of an array, by arithmetic on bits.
+"""`put`: writes one number into many places of an array, by arithmetic on bits.
 
 A processor guesses whether the next place is one, and guesses wrong where masks are irregular: numpy's own
 ways take up to ten times as long for a batch of scores.

@@ -1,4 +1,4 @@
-"""`Rough`: about the scores of all items, and exact ones of some."""
+"""`Rough`: approximate scores of all items, and exact scores of some."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
     out = {}
     for placement, one in described.items():
         if not _PLACEMENT.fullmatch(placement):
-            raise ArtifactError(f"{folder}: {shorten(placement)} is no name of a placement: fit again")
+            raise ArtifactError(f"{folder}: {shorten(placement)} is not the name of a placement: fit again")
         with reading(folder):
             curve = one["calibration"]
             files = [folder / f"{placement}-{number}.txt" for number in range(len(one["scales"]))]
@@ -84,7 +84,9 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
             )
             named = {*bare.parts, *bare.texts, *bare.pool.retrievers}
             if unknown := named - set(blend.parts):
-                raise ArtifactError(f"{folder}: a ranker reads {shorten(unknown.pop())}, no part: fit again")
+                raise ArtifactError(
+                    f"{folder}: a ranker reads {shorten(unknown.pop())}, which is not a part: fit again"
+                )
             numbers = [*bare.scales, bare.prior, bare.lift]
             fit = np.isfinite(numbers).all() and max(numbers) <= LARGEST and min(bare.prior, bare.lift) >= 0
             if not fit or min(bare.scales, default=0.0) < 1 / LARGEST:
@@ -100,5 +102,5 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
 def _curve(described: Mapping[str, Any]) -> Isotonic:
     scores, chances = (np.array(described[name], np.float64) for name in ("scores", "chances"))
     if scores.shape != chances.shape or scores.ndim != 1 or not np.isfinite([scores, chances]).all():
-        raise ValueError("the calibration of a ranker is no curve")
+        raise ValueError("the calibration of a ranker is not a curve")
     return Isotonic(scores, chances)

@@ -151,13 +151,13 @@ def _problem(name: str, text: str, leaves: int, n_features: int) -> str:
         if name == "threshold" and value == ABOVE_ALL:
             continue
         if not kind.fullmatch(value) or not np.isfinite(float(value)):
-            return f"{shorten(value)}, no number of its kind,"
+            return f"{shorten(value)}, not a number of its kind,"
         if name != "threshold" and abs(float(value)) > LARGEST:
             return f"{shorten(value)}, too large a number,"
         if name == "split_feature" and not 0 <= int(value) < n_features:
             return f"feature {value} of {n_features}"
         if name == "decision_type" and int(value) not in _DECISIONS:
-            return f"{value}, no numeric split,"
+            return f"{value}, not a numeric split,"
     return ""
 
 

@@ -202,8 +202,9 @@ class EncoderSimilarity(TextModel):
         encoder, fitted = pretrained(self.encoder, here=True), unpack_words(self.fingerprint_)[0]
         if not fitted:
             _LOG.warning(
-                "the model does not say which weights of the encoder %s it was fitted with: new items are "
-                "placed rightly only if they are those of this machine; fit again to have it checked",
+                "the model does not say which weights of the encoder %s it was fitted with: new "
+                "items are placed correctly only if this machine has the same ones; fit again so "
+                "that this can be checked",
                 self.encoder,
             )
         elif encoder.fingerprint != fitted:

@@ -1,4 +1,4 @@
-"""`LeafLift`: which leaf categories people surely buy together, told by how many people do."""
+"""`LeafLift`: leaf categories that people reliably buy together, judged by how many people do."""
 
 from __future__ import annotations
 

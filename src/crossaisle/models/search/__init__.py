@@ -1,1 +1,1 @@
-"""The items whose vectors are nearest to a question: in memory, or in a database."""
+"""The items whose vectors are nearest to a query: in memory, or in a database."""

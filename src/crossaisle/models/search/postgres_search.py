@@ -1,4 +1,4 @@
-"""`PostgresRows`: `NearestRows` in PostgreSQL with pgvector, for shops whose vectors fit no machine.
+"""`PostgresRows`: `NearestRows` in PostgreSQL with pgvector, for vectors that do not fit on one machine.
 
 Vectors are half-precision numbers in a table, with a graph of neighbours (HNSW) to walk along: Malkov and
 Yashunin, IEEE TPAMI 2020. A search within categories goes on along the graph until it has found enough of

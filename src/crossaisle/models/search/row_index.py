@@ -1,4 +1,4 @@
-"""`RowIndex`: what a model asks for the rows that are nearest to a query, wherever these lie."""
+"""`RowIndex`: the interface that finds the rows nearest to a query, wherever they are stored."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from crossaisle.recommend.hits import MOST, first_of, hits_of
 from crossaisle.recommend.recommender import Recommender
 
 Say = Callable[[str], None]
-TITLE = "What moved since the model was fitted"
+TITLE = "What has changed since the model was fitted"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +68,8 @@ def drift_since(recommender: Recommender, later: Later, *, seed: int = 0, say: S
                 "the model was fitted without events: there is nothing to compare with; fit again"
             )
         say(
-            "the model has no drift summary (it was saved before there were any): compared with its own "
-            "events, without calibration; fit again to have one"
+            "the model has no drift summary (an older version saved it), so it is compared with "
+            "its own events, without calibration; fit again to get one"
         )
     shop = later.events.meaning(recommender.dataset.meanings)
     kept = _wanted(shop, before, say)
@@ -95,11 +95,9 @@ def _wanted(shop: Dataset, before: Summary, say: Say) -> npt.NDArray[np.int64]:
     role = np.array([ROLES.index(shop.meanings.meaning(name).role) for name in shop.kinds], np.int8)
     asked = role[shop.events.kind] == ROLES.index(before.role)
     if not asked.any():
-        raise DataError(
-            f"there is no {before.role} among the events, and the model was fitted to foretell it"
-        )
+        raise DataError(f"there is no {before.role} among the events, which the model was fitted to predict")
     if before.until is not None and shop.events.time is None:
-        say("the events have no times: all of them are taken as later than the model's last one")
+        say("the events have no times: all are assumed to be later than the model's last one")
     if before.until is not None and shop.events.time is not None:
         old = asked & (shop.events.time <= before.until)
         if old.any():
@@ -107,7 +105,7 @@ def _wanted(shop: Dataset, before: Summary, say: Say) -> npt.NDArray[np.int64]:
         asked &= ~old
         if not asked.any():
             day = np.datetime64(int(before.until), "s").astype("datetime64[D]")
-            raise DataError(f"no event is later than {day}, the last one that the model was fitted on")
+            raise DataError(f"no event is later than {day}, the last day that the model was fitted on")
     return np.flatnonzero(asked)
 
 

@@ -51,7 +51,7 @@ def export_catalogue(model: str | Path, out: str | Path) -> Feed:
     """
     path = Path(out)
     if path.suffix not in FEEDS:
-        raise ConfigError(f"{path}: a feed must end in {' or '.join(FEEDS)}")
+        raise ConfigError(f"{path}: a feed's name must end in {' or '.join(FEEDS)}")
     dataset = Recommender.load(model).dataset
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")

@@ -88,16 +88,16 @@ def export_lists(
     start = time.perf_counter()
     out = Path(out)
     if out.suffix not in FORMATS:
-        raise ConfigError(f"{out}: an export ends in {', '.join(FORMATS)}")
+        raise ConfigError(f"{out}: an export's name must end in {', '.join(FORMATS)}")
     if query.placement in ("goes_with", "similar"):
-        raise ConfigError(f"{query.placement} is asked with an item in view: export for_you, discover, ...")
+        raise ConfigError(f"{query.placement} needs an item in view: export for_you, discover, ... instead")
     recommender = Recommender.load(model)
     known = recommender.dataset.user_ids
     asked = list(known.ids(range(len(known))) if users is None else dict.fromkeys(users))
     unknown = tuple(user for user in asked if known.get(user) < 0)
     asked = [user for user in asked if known.get(user) >= 0]
     if not asked:
-        raise DataError("there is nobody to make a list for: none of the users is known to the model")
+        raise DataError("no list to export: the model knows none of the users")
     parts = out.with_name(out.name + ".parts")
     _prepare(parts, _fingerprint(Path(model), query, asked), restart=restart)
     files = {
@@ -157,10 +157,11 @@ class Listing:
             return partial(_rows, self.recommender, self.query)
         if not Path(self.model).exists():
             raise ArtifactError(
-                f"{self.model}: is not on the machine of a worker: put it where all see it under this path"
+                f"{self.model}: is missing on a worker's machine: put it where all workers see it "
+                "under this path"
             )
         if _manifest(Path(self.model)) != self.manifest:
-            raise ArtifactError(f"{self.model}: a worker has another model under this path")
+            raise ArtifactError(f"{self.model}: a worker has a different model under this path")
         return partial(_rows, Recommender.load(self.model), self.query)
 
 
@@ -192,7 +193,7 @@ def _prepare(parts: Path, fingerprint: str, *, restart: bool) -> None:
         if found != {"fingerprint": fingerprint}:
             raise ConfigError(
                 f"{parts}: holds parts of another export (other model, users, controls or day): "
-                "--restart throws them away"
+                "--restart discards them"
             )
         return
     parts.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`improve`: changes of the blend, one after the other, that prove themselves on cases that did not choose.
+"""`improve`: tries changes to the blend one by one, and confirms them on cases not used to choose them.
 
 Tried are: each part left out (an ablation), further parts, other decays, other regularisation and other
 features. A change is kept if it is better on one half of the validation cases and, by a paired bootstrap,
@@ -102,7 +102,7 @@ def improve(
         else:
             skipped += 1
     if skipped:
-        say(f"{skipped} changes were not tried: the minutes are over")
+        say(f"{skipped} changes were not tried: the time is up")
     state, parts = search.state, bench.with_settings(search.state.settings, search.state.leave_out)
     verdict = {question: verdict_of(bench, parts, question) for question in blends(bench)}
     left_out = tuple(dict.fromkeys((*config.model.leave_out, *state.leave_out)))
@@ -218,7 +218,7 @@ class _Search:
         if gain.difference > 0 and gain.p < level:
             note = self._harm(now, before, tuned)
         else:
-            note = f"not confirmed (p {gain.p:.2g}, {level:.2g} would do)"
+            note = f"not confirmed (p = {gain.p:.2g}, must be below {level:.2g})"
         if not note:
             self.state = state
             self._tuned |= tuned

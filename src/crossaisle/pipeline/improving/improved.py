@@ -49,12 +49,12 @@ class Improved:
         """What was gained, in one line."""
         gain, kept = self.verdict["open"], sum(step.kept for step in self.steps)
         if not kept:
-            return "Nothing that was tried is better: the settings stay as they were."
+            return "Nothing that was tried is better: the settings are unchanged."
         proof = "" if gain.low > 0 else "; not provably better"
         changes = "1 change" if kept == 1 else f"{kept} changes"
         worse = ", ".join(TITLES[question] for question, one in self.verdict.items() if one.high < 0)
         harm = f"; worse: {worse}" if worse else ""
-        return f"{changes}: mean of NDCG@10 and recall@10 {gain} that did not choose{proof}{harm}"
+        return f"{changes}: mean of NDCG@10 and recall@10 {gain} held back from choosing{proof}{harm}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -118,7 +118,7 @@ def write_improved(
     lines = [result.statement, "On the confirming half of validation: " + "; ".join(gains) + "."]
     notes = [result.statement]
     if not with_data:
-        notes.append("The data are a known data set: put this section into a configuration of your own.")
+        notes.append("The data come from a known data set: copy this section into your own configuration.")
     write_config(out / name, result.config, notes, with_data=with_data)
     rows = [
         [

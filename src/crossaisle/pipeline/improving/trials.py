@@ -1,4 +1,4 @@
-"""`Trials`: what other settings of a part are worth, wherever that is worked out."""
+"""`Trials`: what other settings of a part are worth, measured in this process or on workers."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _study(out: Path, name: str, measured_on: str, seed: int) -> Study:
     before = study.user_attrs.get(DATA)
     if before is not None and before != measured_on:
         raise ConfigError(
-            f"{out / JOURNAL}: its trials are of other data, another split or other settings; "
+            f"{out / JOURNAL}: its trials belong to other data, another split or other settings; "
             "choose another folder"
         )
     study.set_user_attr(DATA, measured_on)
@@ -276,7 +276,7 @@ def _concluded(
     promising.sort(key=lambda one: by_default[one.part] - _quality(one))
     settings: dict[str, Any] = {}
     steps: list[Step] = []
-    say("which of the best settings help in the blend")
+    say("trying the best settings in the blend")
     quality: dict[Question, float] = {}
     for tried in promising:
         question = bench.question_of(tried.part)

@@ -1,4 +1,4 @@
-"""`Workbench`: what a change of the parts gives, on validation. What did not change is not fitted again.
+"""`Workbench`: what a change of the parts gains on validation. Unchanged parts are not fitted again.
 
 The validation cases are split in two. Changes are chosen on one half and confirmed on the other; test is
 not touched.
@@ -126,8 +126,8 @@ class Workbench:
         }
         if "open" in few:
             raise ConfigError(
-                f"of half the validation cases {few['open']} have an answer that a list could hold: at least "
-                f"{FEWEST // 2} are needed; hold out more with [split] validation"
+                f"only {few['open']} of half the validation cases have a target that a list could "
+                f"contain: at least {FEWEST // 2} are needed; hold out more with [split] validation"
             )
         self.tasks = {key: task for key, task in self.tasks.items() if key[0] not in few}
 

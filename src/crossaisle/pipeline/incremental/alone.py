@@ -43,7 +43,7 @@ def _lock(handle: int, model: Path) -> None:
         _fcntl.flock(handle, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
     except BlockingIOError:
         raise ArtifactError(
-            f"{model}: another process updates this model: run this update again when that one is done"
+            f"{model}: another process is updating this model: run this update again when that one is done"
         ) from None
     except OSError:
         return

@@ -1,4 +1,4 @@
-"""Counts of a model's parts on disk, in a folder beside the model: what serves needs none of them."""
+"""Counts of a model's parts on disk, in a folder beside the model: serving does not need them."""
 
 from __future__ import annotations
 

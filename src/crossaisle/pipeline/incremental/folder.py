@@ -1,4 +1,4 @@
-"""A saved model is updated where it lies."""
+"""Updates a saved model in place."""
 
 from __future__ import annotations
 
@@ -58,9 +58,10 @@ def import_new(data: DataConfig, model: Path, *, progress: bool = False) -> Impo
         foreign, here = rejected["value"].n_unique(), int((imported.dataset.item_counts > 0).sum())
         if foreign > here:
             raise DataError(
-                f"{imported.dataset.name}: this is hardly the shop that the model was fitted on: it knows "
-                f"{here:,} of {here + foreign:,} items, such as {rejected['value'][0]!r} not: fit it into a "
-                "folder of its own, or give [data.items], the catalogue"
+                f"{imported.dataset.name}: this does not look like the shop that the model was fitted "
+                f"on: the model knows {here:,} of {here + foreign:,} items, but not "
+                f"{rejected['value'][0]!r}, for example: fit it into a folder of its own, or give the "
+                "catalogue as [data.items]"
             )
     return imported
 
@@ -103,7 +104,7 @@ def _update(model: Path, imported: Dataset) -> Outcome:
     times.append(time.perf_counter())
     if _state(model) != read:
         raise ArtifactError(
-            f"{model}: was replaced while this update ran, and is left as it is: run this update again"
+            f"{model}: was replaced while this update ran, so the update was not saved: run it again"
         )
     save_counts(found.counts, model, lambda: found.recommender.save(model, half=True))
     times.append(time.perf_counter())
@@ -121,10 +122,10 @@ def _notes(before: Dataset, added: Added) -> list[str]:
     if kinds:
         found.append(f"kinds of events that the model did not know: {', '.join(kinds)}")
     if added.older:
-        found.append(f"{added.older:,} of the new events are older than all that the model had seen")
+        found.append(f"{added.older:,} of the new events are older than the model's newest event")
     if added.kept:
         counts = ", ".join(f"{name} of {count:,}" for name, count in added.kept.items())
-        found.append(f"items of which the files have nothing there keep what is known: {counts}")
+        found.append(f"fields that are empty in the files keep what is known: {counts}")
     return found
 
 

@@ -231,7 +231,7 @@ def _blank(column: pl.Series) -> pl.Series:
 def _check_shop(known: Dataset, imported: Dataset, rows: Rows) -> None:
     """`DataError` where an import is hardly of the model's shop. `rows` (imported items,): those of the
     model, or -1."""
-    where = f"{imported.name}: this is hardly the shop that the model was fitted on"
+    where = f"{imported.name}: this does not look like the shop that the model was fitted on"
     todo = "fit it into a folder of its own, or without --incremental"
     if imported.name != known.name:
         raise DataError(f"{where}, which is called {known.name!r}: {todo}")
@@ -247,16 +247,18 @@ def _check_shop(known: Dataset, imported: Dataset, rows: Rows) -> None:
 
     # A large shop may launch a few items in a file of their own, which its customers buy.
     if len(rows) and not len(here) and (known.n_items < TELLING or strangers()):
-        raise DataError(f"{where}: it knows none of the {len(rows):,} items: {todo}")
+        raise DataError(f"{where}: the model knows none of the {len(rows):,} items: {todo}")
     if len(rows) >= TELLING and len(here) < SHARED * len(rows):
-        raise DataError(f"{where}: it knows {len(here):,} of {len(rows):,} items: {todo}")
+        raise DataError(f"{where}: the model knows {len(here):,} of {len(rows):,} items: {todo}")
     titles = pl.DataFrame({"now": imported.items["title"][here], "then": known.items["title"][rows[here]]})
     titled = titles.filter((pl.col("now") != "") & (pl.col("then") != ""))
     same = int((titled["now"] == titled["then"]).sum())
     # A shop may rename a few of its items, but hardly all, and hardly one or two that nobody of it buys.
     many = len(titled) >= FEW or (len(titled) and imported.n_users and strangers())
     if many and same < (SHARED * len(titled) if len(titled) >= TELLING else 1):
-        raise DataError(f"{where}: {same:,} of {len(titled):,} items have the titles it knows: {todo}")
+        raise DataError(
+            f"{where}: {same:,} of {len(titled):,} items have the titles that the model knows: {todo}"
+        )
 
 
 def _items(known: Dataset, imported: Dataset, rows: Rows) -> pl.DataFrame:

@@ -26,7 +26,7 @@ class Update(NamedTuple):
     counts: dict[str, Counts]
     """For the next update."""
     how: dict[str, str]
-    """Part -> what became of it."""
+    """Part -> what was done with it."""
 
     def lines(self, events: int, users: int) -> list[str]:
         """What was done and what was not, for people."""
@@ -37,7 +37,7 @@ class Update(NamedTuple):
         assert since is not None
         return [
             f"{events:,} new events of {users:,} users; {'; '.join(done)}",
-            f"as they were at the last full fit: {', '.join([*left, *chosen])}",
+            f"unchanged since the last full fit: {', '.join([*left, *chosen])}",
             since.advice,
         ]
 

@@ -84,7 +84,9 @@ def knowledge_lines(fitted: Fitted, rejected_at: Path) -> list[str]:
     if not rules:
         return []
     given = [name for name in ("goes_with", "discover") if _speaks_in(fitted.past.blend, name)]
-    where = f"used, in {' and '.join(given)}" if given else "known; validation gave them no weight anywhere"
+    where = (
+        f"used, in {' and '.join(given)}" if given else "known, but validation gave them no weight anywhere"
+    )
     lines = [f"knowledge: {len(rules) - len(fitted.rejected)} of {len(rules)} lines are {where}"]
     if fitted.rejected:
         write_rejected(rejected_at, fitted.rejected)

@@ -40,8 +40,8 @@ class Draft:
         """What stands above the rules in the file."""
         return (
             f"Drafted from {self.trips:,} trips; {self.held:,} of {self.pairs:,} directed pairs passed.",
-            "Edit freely: strike what is chance, add what you know. strength 0.5 is twice as likely, 0.8 five"
-            " times.",
+            "Edit freely: delete what is chance, add what you know. A strength of 0.5 means "
+            "twice as likely, 0.8 five times.",
         )
 
 
@@ -126,7 +126,10 @@ def discoveries(p: Table, rate: float) -> npt.NDArray[np.bool_]:
 def _trips(dataset: Dataset, level: int | None) -> tuple[tuple[str, ...], sparse.csr_matrix]:
     """Paths of the categories, and csr (trips, categories): 1 where a trip holds one."""
     if not dataset.users_are_baskets and not (dataset.events.basket >= 0).any():
-        rule = "no event says in which trip it was: give basket_id, or ask a language model instead"
+        rule = (
+            "no event says which trip it belongs to: give basket_id, or run  crossaisle "
+            "knowledge ask  instead"
+        )
         raise DataError(rule, file=dataset.name)
     depth = dataset.taxonomy.level if level is None else level
     if level is not None and not -1 <= level < max(dataset.taxonomy.depth, 1):

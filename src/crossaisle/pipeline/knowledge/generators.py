@@ -53,7 +53,8 @@ def open_generator(llm: str, model: str | None = None) -> Generator:
     if path.suffix.lower() == ".gguf":
         return LocalModel(path)
     raise ConfigError(
-        f"a model is an address that starts with http:// or https://, or a .gguf file (found {shown(llm)!r})"
+        "a model must be an address that starts with http:// or https://, or a .gguf file "
+        f"(found {shown(llm)!r})"
     )
 
 
@@ -73,7 +74,7 @@ class RemoteModel:
         try:
             self._http = httpx.Client(base_url=url, headers=headers, timeout=120.0)
         except (ValueError, httpx.InvalidURL):
-            raise ConfigError(f"{shown(url)!r} is no address, such as http://127.0.0.1:8080/v1") from None
+            raise ConfigError(f"{shown(url)!r} is not an address such as http://127.0.0.1:8080/v1") from None
         self._broken: tuple[type[Exception], ...] = (httpx.TransportError,)
         self._said: Callable[[object], str] = lambda text: cleaned(text, url, secrets=[key] if key else ())
         self._place, self._sleep, self._rng = shown(url), sleep, random.Random(0)
@@ -109,7 +110,7 @@ class RemoteModel:
                 try:
                     return found.json()
                 except ValueError:
-                    raise ServiceError(f"{self._place}: the answer is no JSON", found.status_code) from None
+                    raise ServiceError(f"{self._place}: the answer is not JSON", found.status_code) from None
             why, status = f"{found.status_code}: {self._said(found.text[:200])}", found.status_code
             if status not in AGAIN:
                 break

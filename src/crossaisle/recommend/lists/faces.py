@@ -1,4 +1,4 @@
-"""`Faces`: what a list says of an item whoever asks."""
+"""`Faces`: what a list shows of an item, the same for every user."""
 
 from __future__ import annotations
 

@@ -313,9 +313,9 @@ class ListBuilder:
         """
         rows, scores, chosen = ranking
         if query.cross_share is not None and share.share is None:
-            notices.append("cross_share needs a history with known categories: the scores decide")
+            notices.append("cross_share needs a history with known categories, so it is ignored")
         if query.calibration and share.spread is None:
-            notices.append("calibration needs a history with known categories: the scores decide")
+            notices.append("calibration needs a history with known categories, so it is ignored")
         notices += self._kept_apart(query, request)
         shown = chosen[query.offset :]
         if len(shown) < query.n:

@@ -1,4 +1,4 @@
-"""Of a family, the product that the user had, in lists that are not about the user.
+"""Shows the product of a family that the user had, in lists that are not about the user.
 
 Its place, its score and the reason are those of the family's best product.
 """

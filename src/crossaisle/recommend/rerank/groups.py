@@ -1,4 +1,4 @@
-"""`Groups`: items that say the same in some text, such as their title, found without comparing texts."""
+"""`Groups`: items with the same text, such as their title, found without comparing texts."""
 
 from __future__ import annotations
 

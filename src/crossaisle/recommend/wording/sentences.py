@@ -51,7 +51,7 @@ def sentence(
     if known:
         clauses.append(known)
     if link and link[0].casefold() != link[1].casefold():
-        clauses.append(f"people who shop in {link[0]} shop in {link[1]} more than others do")
+        clauses.append(f"people who shop for {link[0]} also shop for {link[1]} more than others do")
     text = "; ".join(clauses)
     return text[:1].upper() + text[1:].removesuffix(".") + "." if text else ""
 
@@ -80,7 +80,7 @@ def _clause(cause: Cause, placement: Placement, *, had: bool = False) -> str:
     if cause.kind == "namesake" and cause.in_view:
         return "has the same name"
     if cause.kind == "namesake":
-        other = "another product of this name"
+        other = "another product with this name"
         return f"also {other}" if had else DEEDS[deed].past.format(other)
     if cause.kind == "items":
         return f"{_IN_VIEW[placement]} {names}" if cause.in_view else _did(cause)

@@ -75,7 +75,7 @@ def create_app(
     app = FastAPI(
         title="crossaisle",
         version=__version__,
-        summary="Cross-category product recommendation that follows what people do",
+        summary="Cross-category product recommendation that reacts to what people do",
         routes=[*routes, *page.routes(), *reference.routes(), visitor.script()],
         lifespan=_lifespan(shops, gate),
         openapi_url=None,  # `openapi` serves it

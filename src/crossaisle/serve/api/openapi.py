@@ -29,8 +29,9 @@ REFUSALS = {
         "the body came too slowly: at least 10,000 bytes a second",
     ),
     409: (
-        "A model is damaged, and the old one serves; a name is taken; an idempotency key is known with "
-        "another event; the shop is full; or this installation cannot encode pictures",
+        "A model is damaged, and the old one still serves; a name is taken; an idempotency "
+        "key belongs to another event; the shop is full; or this installation cannot encode "
+        "pictures",
         "model-2: titles.npy does not match its checksum",
     ),
     413: ("The body is too large", "the body must not exceed 16,000,000 bytes"),
@@ -57,7 +58,7 @@ TAGS = [
     {"name": "items", "description": "The catalogue"},
     {"name": "users", "description": "What is stored about a user"},
     {"name": "rules", "description": "What a merchandiser pins, boosts, or keeps out of lists"},
-    {"name": "experiments", "description": "Comparisons of ways to serve"},
+    {"name": "experiments", "description": "Comparisons of ways to recommend"},
     {"name": "state", "description": "Health, models, metrics"},
 ]
 
@@ -92,13 +93,15 @@ def _complete(document: dict[str, Any]) -> None:
     parts = document.setdefault("components", {})
     parts["responses"] = {f"Problem{status}": _refusal(status) for status in REFUSALS if status != 400}
     parts["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "Needed once an API key was made"},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "Needed once an API key exists"},
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         "publishable": {
             "type": "apiKey",
             "in": "query",
             "name": "key",
-            "description": "Of scope visitor; anyone may see it. It counts for pages of `--origins` only",
+            "description": (
+                "A key with the scope visitor, which anyone may see. It only works for pages of `--origins`"
+            ),
         },
     }
     for name in ("HTTPValidationError", "ValidationError"):
@@ -124,7 +127,7 @@ def _with_shops(document: dict[str, Any], *, required: bool) -> None:
             "schema": {"type": "string", "pattern": f"^{NAME.pattern}$"},
             "example": "north",
             "description": "Which shop: each has its own data, keys and models, and a key opens only one. "
-            "Needed where more than one is served.",
+            "Required where more than one is served.",
         }
     for methods in document["paths"].values():
         for operation in methods.values():

@@ -292,7 +292,7 @@ class Experiments:
 
     def _check(self, experiment: Experiment) -> None:
         if experiment.name in self.all:
-            raise ConflictError(f"there is an experiment named {experiment.name!r} already")
+            raise ConflictError(f"an experiment named {experiment.name!r} already exists")
         for other in self.all.values():
             if other.running and other.placement == experiment.placement:
                 raise ConflictError(f"experiment {other.name!r} runs on {other.placement}: stop it first")

@@ -1,4 +1,4 @@
-"""`own_history`: what a model's log and the live events of one user come to, by `data.standing`."""
+"""`own_history`: one user's history out of the model's log and live events, less what was taken back."""
 
 from __future__ import annotations
 

@@ -206,8 +206,8 @@ class LiveRecommender:
             notices.append("the model already contains this item: its new picture counts after the next fit")
         if new and not self.grown.links[row - self.grown.n_old].nnz:
             notices.append(
-                "nothing in the model resembles this item: until the next fit it is in no user's list and in "
-                "no list for another item"
+                "nothing in the model resembles this item: until the next fit it appears in no list "
+                "for a user or for another item"
             )
         return notices
 

@@ -90,7 +90,7 @@ class Server(EndingServer):
     def _joined(self, joining: asyncio.Task[Any]) -> None:
         self._joining.discard(joining)
         if not joining.cancelled() and (error := joining.exception()) is not None:
-            logging.getLogger(__name__).warning("a connection was lost as it began: %s", error)
+            logging.getLogger(__name__).warning("a connection was lost as it opened: %s", error)
 
     def _protocol(self) -> asyncio.Protocol:
         # As `uvicorn.Server.startup` makes it.

@@ -29,7 +29,7 @@ def bound(host: str, port: int, seconds: float = 0.0) -> socket.socket:
             if error.errno != errno.EADDRINUSE or time.monotonic() > end:
                 made.close()
                 why = error.strerror or error
-                told = f"{host}:{port} cannot be listened on ({why})"
+                told = f"cannot listen on {host}:{port} ({why})"
                 if error.errno == errno.EADDRINUSE:
                     raise ConflictError(f"{told}: choose another with --port") from None
                 raise ConfigError(told) from None

@@ -1,4 +1,4 @@
-"""`HttpProtocol`: HTTP/1.1 as uvicorn speaks it, with an end to every wait for a client, and to crowds.
+"""`HttpProtocol`: HTTP/1.1 as uvicorn speaks it, with limits to waits for clients and to their number.
 
 uvicorn itself waits indefinitely for the rest of a request's head and for a client to read an answer, accepts
 heads of any size, and refuses nobody before a head is there. What is used of its internals is named, one by

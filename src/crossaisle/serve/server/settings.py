@@ -1,4 +1,4 @@
-"""`Settings`: what `serve` was told."""
+"""`Settings`: the options of `serve`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`EndingServer`: uvicorn's server, in a process that ends in time whatever is under way."""
+"""`EndingServer`: uvicorn's server, in a process that ends in time even if requests are running."""
 
 from __future__ import annotations
 

@@ -104,11 +104,11 @@ def add_key(store: Store, name: str, scopes: list[str], *, secret: str | None = 
         if scope not in SCOPES:
             raise ConfigError(f"unknown scope {scope!r}{nearest(scope, SCOPES)}")
     if VISITOR in scopes and set(scopes) != {VISITOR}:
-        raise ConfigError("a key of scope visitor is seen by everyone: it can have no other scope")
+        raise ConfigError("a key with the scope visitor is public: it can have no other scope")
     if secret is not None and VISITOR not in scopes:
         raise ConfigError("--sign is for keys of scope visitor: add --scope visitor")
     if name in {known for known, _, revoked in list_keys(store) if not revoked}:
-        raise ConfigError(f"there is a key named {name!r} already: revoke it first or choose another name")
+        raise ConfigError(f"a key named {name!r} already exists: revoke it first or choose another name")
     token = f"{PUBLISHABLE if VISITOR in scopes else 'ca_'}{secrets.token_urlsafe(32)}"
 
     def work(connection: SqlConnection) -> None:

@@ -48,7 +48,7 @@ def conflict(events: Sequence[Event], rows: Sequence[int]) -> ConflictError:
 
 def known_otherwise(event: Event) -> str:
     """What is wrong with an event whose key is known with other content."""
-    return f"key {shorten(event.key)} is known with another user, item, kind, value or quantity"
+    return f"key {shorten(event.key)} is already known with another user, item, kind, value or quantity"
 
 
 def content(event: Event) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from crossaisle.serve.store.records import Event
 
 
 class Kept(NamedTuple):
-    """What became of events."""
+    """The outcome of writing events."""
 
     fresh: list[Event]
     """Those that were new, in order."""
@@ -44,5 +44,5 @@ def in_parts(tasks: list[Task]) -> list[list[Task]]:
 
 
 def kept(events: Sequence[Event], new: Sequence[bool | None]) -> Kept:
-    """What became of one task's events. `new`: what a `Put` said of each."""
+    """The outcome of one task's events. `new`: what a `Put` said of each."""
     return Kept([event for event, is_new in zip(events, new, strict=True) if is_new], new.count(None))

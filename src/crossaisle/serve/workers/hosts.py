@@ -1,4 +1,4 @@
-"""`HostSlot`: a worker slot whose others are on other hosts, too: they share a PostgreSQL store.
+"""`HostSlot`: a worker slot for services on several hosts that share a PostgreSQL store.
 
 Workers of one host follow each other through shared memory (`shared_state.py`); hosts, through the database:
 see `serve/store/postgres/membership.py`.

@@ -1,4 +1,4 @@
-"""A model is switched on all hosts or on none: each says that it has it, and only then one line switches all.
+"""Switches a model on all hosts or on none: once each says that it has it, one line switches them all.
 
 The line is in the store's log of changes, in the order that all hosts see. Before it, another one asks all to
 load the model and keep it ready; each says in its row (`Membership`) that it has, or why not.

@@ -59,10 +59,10 @@ class Likelihood:
 
         folder = folder_of(name)
         if not (folder / "config.json").is_file():
-            raise FetchError(f"{folder}: holds no config.json: no checkpoint")
+            raise FetchError(f"{folder}: holds no config.json, so it is not a checkpoint")
         if not is_decoder(AutoConfig.from_pretrained(folder, local_files_only=True)):
             raise FetchError(
-                f"{folder}: is no causal (GPT-like) language model: it cannot score what comes next"
+                f"{folder}: is not a causal (GPT-like) language model: it cannot score what comes next"
             )
         model = read_checkpoint(folder, AutoModelForCausalLM)
         if torch.cuda.is_available():

@@ -106,7 +106,7 @@ class EfficientNetLite0(nn.Module):
             model.load_state_dict(torch.load(file, weights_only=True, map_location="cpu"))
         except Exception as error:  # torch raises a dozen types for damaged files
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise FetchError(f"{file}: is no EfficientNet-Lite0 checkpoint ({first})") from error
+            raise FetchError(f"{file}: is not an EfficientNet-Lite0 checkpoint ({first})") from error
         return model.eval()
 
 

@@ -46,7 +46,7 @@ def export_vision(name: str | Path, out: str | Path) -> float:
         with torch.no_grad():
             wanted = look(torch.from_numpy(pixels)).float().numpy()
     except (TypeError, ValueError, AttributeError) as error:
-        raise FetchError(f"{folder}: {type(model).__name__} is no image model ({error})") from error
+        raise FetchError(f"{folder}: {type(model).__name__} is not an image model ({error})") from error
     settings["dimension"] = int(wanted.shape[1])
     with writing(out, KIND) as fresh:
         _to_onnx(look, torch.from_numpy(pixels[:2]), fresh / "model.onnx")
@@ -91,7 +91,7 @@ def _preparation(folder: Path, config: Any) -> dict[str, Any]:
     try:
         given = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     except ValueError as error:
-        raise FetchError(f"{file}: is no JSON ({error})") from error
+        raise FetchError(f"{file}: is not JSON ({error})") from error
     timm = getattr(config, "pretrained_cfg", None) or {}
     mean, std = given.get("image_mean", timm.get("mean")), given.get("image_std", timm.get("std"))
     if mean is None or std is None:

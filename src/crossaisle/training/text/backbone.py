@@ -255,7 +255,7 @@ def _read_model(folder: Path) -> Any:
     model = read_checkpoint(folder, AutoModel)
     reads_text = "input_ids" in inspect.signature(model.forward).parameters
     if not reads_text or not hasattr(model.config, "hidden_size"):
-        raise FetchError(f"{folder}: {type(model).__name__} is no text encoder")
+        raise FetchError(f"{folder}: {type(model).__name__} is not a text encoder")
     if getattr(model.config, "is_encoder_decoder", False):
         raise FetchError(
             f"{folder}: {type(model).__name__} is an encoder-decoder: take a BERT-like encoder or a "
@@ -275,7 +275,9 @@ def read_checkpoint(folder: Path, kind: Any) -> Any:
     from transformers.utils import logging
 
     if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
-        raise FetchError(f"{folder}: holds no config.json with *.safetensors: no checkpoint for training")
+        raise FetchError(
+            f"{folder}: holds no config.json with *.safetensors, so it is not a checkpoint for training"
+        )
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model, report = kind.from_pretrained(

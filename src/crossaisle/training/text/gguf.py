@@ -35,7 +35,7 @@ def unpacked(name: str) -> Path:
             pass  # the GGUF file is available: converting it again takes seconds
     file = gguf_name(name)
     if file is None:
-        raise FetchError(f"{name}: is no known model that comes as GGUF")
+        raise FetchError(f"{name}: is not a known model that comes as GGUF")
     _require_gguf()
     return unpack(pull(name) / file, target)
 

@@ -65,8 +65,8 @@ def examples(dataset: Dataset, config: TrainConfig) -> Examples:
     made = made.take(made.order(rng)[: config.max_pairs])
     if len(made) < config.batch:
         raise DataError(
-            f"{len(made)} training examples are fewer than one batch of {config.batch}: "
-            "lower train.batch or bring more events"
+            f"{len(made)} training examples are fewer than one batch of {config.batch}: lower "
+            "train.batch or provide more events"
         )
     if len(np.unique(made.target)) < 2:
         raise DataError("every training example has the same target item: there is nothing to tell apart")

@@ -112,7 +112,7 @@ class Pretraining:
                 loss = halving(lambda: self._step(state), state, config.batch, note)
                 if not math.isfinite(loss):
                     note(
-                        f"step {state.step + 1}: the loss is no number; the weights of step "
+                        f"step {state.step + 1}: the loss is not a number; the weights of step "
                         f"{state.best_step} are kept (try a lower pretrain.learning_rate)"
                     )
                     break
@@ -147,7 +147,7 @@ class Pretraining:
         found = folder and checkpoint.restore(folder, settings, self.model, self.optimiser)
         if found:
             state, best = found
-            self.say(f"going on from step {state.step} of {self.steps}")
+            self.say(f"resuming from step {state.step} of {self.steps}")
         if not state.validations:
             best = self._measure(state, best)
         return state, best

@@ -133,7 +133,7 @@ class Trainer:
             found = checkpoint.restore(folder, settings, self.towers, self.optimiser)
             if found is not None:
                 state, best = found
-                self.say(f"going on from step {state.step} of {self.steps}")
+                self.say(f"resuming from step {state.step} of {self.steps}")
             self._check_together(state, folder)
         self.towers.warm(progress=progress)
         if not state.validations:
@@ -144,7 +144,7 @@ class Trainer:
                 loss = self._step(state)
                 if not math.isfinite(loss):
                     self._note(
-                        f"step {state.step + 1}: the loss is no number; the weights of step "
+                        f"step {state.step + 1}: the loss is not a number; the weights of step "
                         f"{state.best_step} are kept (try a lower train.learning_rate)"
                     )
                     break
@@ -171,8 +171,8 @@ class Trainer:
         apart = abs(state.step - self.world.agreed(state.step, self.towers.backbone.device))
         if self.world.agreed(math.nan if apart else 0.0, self.towers.backbone.device) != 0.0:
             raise ConfigError(
-                f"{folder}: not all processes find the same checkpoint here: "
-                "put --out into a folder that all machines share"
+                f"{folder}: not all processes find the same checkpoint here: put --out in a folder "
+                "that all machines share"
             )
 
     # One step

@@ -303,7 +303,7 @@ def test_the_client_sends_pictures(seeing: ShopService, tmp_path: Path) -> None:
         assert client.put_picture("new1", png(MILK)).notices == ()
         assert client.similar("new1", n=1).ids[0].startswith("milk")
         client.delete_picture("new1")
-        with pytest.raises(ServiceError, match="no readable"):
+        with pytest.raises(ServiceError, match="not a readable"):
             client.put_picture("new1", b"words")
 
 
@@ -319,7 +319,7 @@ def test_hosts_are_given_at_the_start(models: Path, tmp_path: Path) -> None:
     (service,) = shops.services.values()
     assert service.changes.pictures.hosts.allows("http://10.0.0.7:9000/a.png")
     shops.close()
-    with pytest.raises(ConfigError, match="is no host: write HOST or HOST:PORT"):
+    with pytest.raises(ConfigError, match="is not a host: write HOST or HOST:PORT"):
         open_shops(replace(one, image_hosts=["https://img.example"]))
     file = tmp_path / "shops.toml"
     file.write_text(f'[a]\nmodel = "{models}/blind"\nstore = "a.sqlite"\nimage_hosts = ["img.example"]\n')

@@ -26,9 +26,9 @@ from tests.serve.live.pictures.conftest import MILK, PNG
     [
         ("http://{host}/away", "redirects, which is not followed"),
         ("http://{host}/gone", "(answered 404)"),
-        ("http://{host}/words", "is no readable JPEG, PNG, WEBP picture"),
+        ("http://{host}/words", "is not a readable JPEG, PNG, WEBP picture"),
         ("http://{host}/large", "larger than 8 MB"),
-        ("http://u:secret@{host}/a.png", "no user and no password"),
+        ("http://u:secret@{host}/a.png", "not contain a user or a password"),
         ("http://localhost/a.png", "may not be fetched from 'localhost'"),
         ("http://[::1]/a.png", "may not be fetched"),
         ("https://{host}/a.png", "could not be fetched"),
@@ -80,8 +80,8 @@ def test_a_name_that_leads_inside_is_refused(models: Path, tmp_path: Path) -> No
     ("content", "kind", "status", "says"),
     [
         (b"", "image/png", 422, "the picture is empty"),
-        (b"no picture", "image/jpeg", 422, "the picture: is no readable"),
-        (png(MILK)[:60], "image/png", 422, "the picture: is no readable"),
+        (b"no picture", "image/jpeg", 422, "the picture: is not a readable"),
+        (png(MILK)[:60], "image/png", 422, "the picture: is not a readable"),
         (b"x" * 8_000_001, "image/webp", 413, "must not exceed 8,000,000 bytes"),
         (png(MILK), "text/plain", 415, "image/webp (found 'text/plain')"),
         (png(MILK), "video/mp4", 415, "found 'video/mp4'"),

@@ -1,1 +1,1 @@
-"""What events elsewhere say of items, categories and shops in which nothing has happened yet."""
+"""Scorers for items, categories and shops without events, which learn from events elsewhere."""

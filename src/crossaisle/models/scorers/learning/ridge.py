@@ -54,7 +54,7 @@ def inverse_of_gram(gram: sparse.csr_matrix, ridge: float) -> Floats:
 
 
 def _too_little(ridge: float) -> ConfigError:
-    return ConfigError(f"ridge: {ridge:g} is too little for the item-item matrix of this shop: raise it")
+    return ConfigError(f"ridge: {ridge:g} is too small for the item-item matrix of this shop: raise it")
 
 
 def ridge_of_neighbours(

@@ -80,8 +80,8 @@ class HistoryVectors(Scorer):
         super().__post_init__()
         if self.stop is not None and not 1 <= self.stop <= self.epochs:
             raise ConfigError(
-                f"stop must be from 1 to epochs (found {self.stop} and {self.epochs}), or left out: then the "
-                "best of all passes is found"
+                f"stop must be from 1 to epochs (found {self.stop} and {self.epochs}): leave it out "
+                "to use the best of all passes"
             )
 
     def fit(self, dataset: Dataset) -> HistoryVectors:

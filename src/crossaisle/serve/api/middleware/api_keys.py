@@ -61,5 +61,5 @@ def _check_origin(context: RequestContext) -> None:
     origin = context.headers.get(b"origin", b"").decode("latin-1")
     if origin not in context.tenant.origins:
         found = shorten(origin) if origin else "none"
-        rule = f"this key is for pages of the origins that --origins names (found {found})"
+        rule = f"this key only works for pages of the origins in --origins (found {found})"
         raise RefusedError(403, rule)

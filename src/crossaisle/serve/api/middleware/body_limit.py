@@ -123,7 +123,7 @@ class _Body:
         if self._read > self._largest:
             return RefusedError(413, _rule(self._largest), {"Connection": "close"})
         if self._all.held_of[self._client] > limits.client_bodies_bytes:
-            most = f"more than {limits.client_bodies_bytes:,} bytes of your requests are under way"
+            most = f"more than {limits.client_bodies_bytes:,} bytes of your requests are in progress"
             return RefusedError(429, f"{most}: wait for an answer", again)
         if self._all.held > limits.all_bodies_bytes:
             return RefusedError(503, "too many large bodies at once: try again in a moment", again)

@@ -1,4 +1,4 @@
-"""Lets pages of the shop's origins read what visitors are answered. All else stays closed to other pages."""
+"""Lets pages of the shop's origins read answers for visitors. Everything else stays closed to other pages."""
 
 from __future__ import annotations
 

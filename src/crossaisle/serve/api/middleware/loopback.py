@@ -38,7 +38,7 @@ class LoopbackMiddleware:
         host = context_of(scope).headers.get(b"host", b"localhost").lower()
         parts, names = _HOST.fullmatch(host), sum(name == b"host" for name, _ in scope["headers"])
         if parts is None or names > 1 or parts[1].decode() not in self._hosts:
-            raise RefusedError(403, "without API keys the service answers to loopback names only")
+            raise RefusedError(403, "without API keys the service only answers to loopback names")
         return host
 
 
@@ -47,7 +47,7 @@ def _check_client(scope: Scope) -> None:
     address = None if client is None else address_of(client[0])
     if address is None or not address.is_loopback:
         raise RefusedError(
-            403, "without API keys the service answers this machine only: make a key to let others in"
+            403, "without API keys the service only answers this machine: make a key to let others in"
         )
 
 

@@ -56,7 +56,9 @@ def _given_twice(scope: Scope) -> RefusedError | None:
     """Of two keys, shops or pages, this service might take one and a proxy before it another."""
     names = [name for name, _ in scope["headers"]]
     twice = next((name for name in ONCE if names.count(name) > 1), None)
-    return None if twice is None else RefusedError(400, f"the header {ONCE[twice]} is given twice: send one")
+    return (
+        None if twice is None else RefusedError(400, f"the header {ONCE[twice]} is given twice: send it once")
+    )
 
 
 def _read_query(scope: Scope, headers: dict[bytes, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""`cleaned`: items that arrive, through what the import of the model did to its catalogue."""
+"""`cleaned`: cleans items that arrive as the model's import cleaned its catalogue."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cleaned(
         if not body["title"] and not body["image"]:
             sent = bodies[name]["title"]
             raise DataError(
-                f"item {shorten(name)}: {shorten(str(sent))} is no title; give a title or an image"
+                f"item {shorten(name)}: {shorten(str(sent))} is not a title: give a title or an image"
             )
     told = [
         {

@@ -61,7 +61,7 @@ EVENT = {
             "type": ["string", "null"],
             "minLength": 1,
             "maxLength": LONGEST_ID,
-            "description": "Idempotency key: an event whose key is known is not counted again",
+            "description": "Idempotency key: an event whose key is already known is not counted again",
         },
         "value": NUMBER,
         "quantity": NUMBER,

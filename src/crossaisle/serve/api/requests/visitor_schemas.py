@@ -21,13 +21,13 @@ _EXAMPLE = "v-0123456789abcdef0123456789abcdef"
 class Visitor(Body):
     """Who is asked for."""
 
-    visitor: Annotated[Id, Field(description="A random id, v- and 32 hex digits, or a signed one")]
+    visitor: Annotated[Id, Field(description="A random id (v- and 32 hex digits) or a signed one")]
     signature: Annotated[
         str | None,
         Field(
             max_length=80,
             description="EXPIRES.HEX: seconds since 1970, and the HMAC-SHA256 of EXPIRES.VISITOR with the "
-            "secret of the key. Needed where the key was made with --sign",
+            "secret of the key. Required if the key was made with --sign",
         ),
     ] = None
 
@@ -65,7 +65,7 @@ class VisitorListRequest(Visitor):
 
 
 class VisitorEvent(Body):
-    """Something that the visitor just did. It has no time of its own: it counts when it comes."""
+    """Something that the visitor just did. It has no time of its own: it counts at the time it arrives."""
 
     item: Id
     kind: Literal["view", "cart", "purchase"] = "view"

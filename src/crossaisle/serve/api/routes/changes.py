@@ -1,4 +1,4 @@
-"""What the service was told about items since the model was fitted: to be looked at, and dropped."""
+"""Changes of items since the model was fitted: show them and drop them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ async def show(
 ) -> Response:
     """Where the catalogue differs from that of the model in use, by id.
 
-    What was told holds field by field, whichever model serves, until it is told otherwise or dropped: whether
-    a later export has it already, the service cannot know.
+    A change holds field by field, whichever model serves, until another one replaces it or it is dropped:
+    the service cannot know whether a later export already has it.
     """
     service = service_of(request)
     found = await service.read(differences, service.shop.base, service.state.changed)
@@ -58,7 +58,7 @@ async def show(
 
 @router.post("/drop", openapi_extra=takes(_DROP), responses=answered(Dropped, {"dropped": 1}) | CONFLICT)
 async def drop(request: Request) -> Response:
-    """Makes the model's catalogue count again for some items, or for all of them. Items that it lacks go."""
+    """Restores the model's catalogue for some items or for all. Items that the model lacks are removed."""
     asked = await read(request, _DROP)
     n = await service_of(request).changes.drop(None if asked.all else asked.items, who_asks(request))
     return as_json({"dropped": n})

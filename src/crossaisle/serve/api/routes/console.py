@@ -107,7 +107,7 @@ async def links(
     n: Annotated[int, Parameters(ge=2, le=60)] = 20,
     categories: Annotated[
         list[Annotated[str, Field(max_length=500)]],
-        Parameters(max_length=60, description="These instead of the most bought ones"),
+        Parameters(max_length=60, description="Compare these instead of the most bought ones"),
     ] = [],  # noqa: B006 (FastAPI copies it)
 ) -> Response:
     """Which categories users buy together: the most bought ones, or some by name."""

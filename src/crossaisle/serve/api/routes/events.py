@@ -62,8 +62,8 @@ _BODY = {
 }
 _COUNTED = answered(Counted, {"accepted": 1, "duplicates": 0})
 _HEADER = (
-    "Key of the event, if it has none of its own. Of several events each gets KEY/row: of a list its place, "
-    "from 0; of NDJSON its line, from 1"
+    "Key of the event, if it has none of its own. Each of several events gets KEY/row: "
+    "its place from 0 in a list, its line from 1 in NDJSON"
 )
 
 
@@ -104,9 +104,9 @@ _GONE = answered(Forgotten, {"events_deleted": 1, "overwritten": True})
 async def delete_event(
     request: Request, key: Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
 ) -> Response:
-    """Deletes the event that was sent with this idempotency key, as if it had never come.
+    """Deletes the event that was sent with this idempotency key, as if it had never been sent.
 
-    A model that was fitted on it keeps it until it is fitted without.
+    A model that was fitted on it keeps it until it is fitted again.
     """
     return await _deleted(request, key)
 
@@ -169,14 +169,14 @@ class Strange:
         if self._kinds:
             named = ", ".join(shorten(kind) for kind, _ in self._kinds.most_common(NAMED))
             out.append(
-                f"{self._kinds.total()} event(s) of unknown kinds ({named}): kept, and count for nothing "
-                "until [data.kinds] of a fit names them"
+                f"{self._kinds.total()} event(s) of unknown kinds ({named}): kept, but not counted "
+                "until a fit names them in [data.kinds]"
             )
         if self._items:
             named = ", ".join(shorten(item) for item, _ in self._items.most_common(NAMED))
             out.append(
-                f"{self._items.total()} event(s) of unknown items ({named}): kept, and count once the item "
-                "is put in"
+                f"{self._items.total()} event(s) of unknown items ({named}): kept, and counted once "
+                "the item is added"
             )
         return out
 

@@ -37,7 +37,7 @@ class NewControls(Body):
 
 
 class NewArm(Body):
-    """One of the ways to serve that are compared."""
+    """One of the ways to recommend that are compared."""
 
     model_config = _DESCRIBED
     name: Name
@@ -130,7 +130,7 @@ _LINES = answered(list[NumberedList], [_LINE]) | CONFLICT
 
 @router.post("", status_code=201, openapi_extra=takes(_NEW), responses=_MADE)
 async def create(request: Request) -> Response:
-    """Starts an experiment. A placement has one at a time."""
+    """Starts an experiment. A placement can have only one at a time."""
     service = service_of(request)
     experiment = (await read(request, _NEW)).experiment(time.time())
     await service.changes.start_experiment(experiment, who_asks(request))

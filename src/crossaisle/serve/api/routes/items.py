@@ -83,10 +83,10 @@ async def browse(
     n: Annotated[int, Query(ge=1, le=100)] = 20,
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> Response:
-    """Items by words of title, brand and category, or by id; plurals and small slips are understood.
+    """Finds items by id or by words of title, brand and category; plurals and small typos are understood.
 
-    Best matches come first, and popular items among equals. Where no item has all words, those that have
-    most of them are given.
+    Best matches come first, and popular items first among equals. If no item has all words, those with most
+    of them are returned.
     """
     shop = service_of(request).shop
     asked = Browse(
@@ -187,7 +187,7 @@ async def patch_items(request: Request) -> Response:
     """Changes some fields of many items at once, such as prices and stock; only what is sent is touched.
 
     A list: all of them or none; 404 names an item that the shop does not have, or that was removed from it.
-    Lines (NDJSON): valid ones are taken, and errors describe the others. Where an item is named twice, the
+    Lines (NDJSON): valid ones are taken, and errors describe the others. If an item is named twice, the
     later fields count.
     """
     service = service_of(request)
@@ -254,8 +254,8 @@ async def get_picture(
 ) -> Response:
     """The picture of an item that was uploaded, fetched from its address, or lies beside the model.
 
-    The browser that asked may keep it: for a day under the address that lists give, which names its version,
-    else as long as `If-None-Match` finds it unchanged.
+    The browser that asked may cache it: for a day at the address that lists give, which names its version;
+    otherwise as long as `If-None-Match` finds it unchanged.
     """
     service = service_of(request)
     _row(service.shop, item)
@@ -289,10 +289,12 @@ def _kept_by_browsers(version: str, *, named: str) -> dict[str, str]:
     responses=_ITEM | _NEW | CONFLICT,
 )
 async def put_picture(request: Request, item: ItemId) -> Response:
-    """The picture of an item, which may be new. When this answers, it can be recommended from its picture."""
+    """Sets the picture of an item, which may be new. When this answers, it can be recommended from it."""
     service = service_of(request)
     if (kind := kind_of(request)) not in TYPES:
-        raise HTTPException(415, f"a picture is {', '.join(TYPES[:-1])} or {TYPES[-1]} (found {kind[:60]!r})")
+        raise HTTPException(
+            415, f"a picture must be {', '.join(TYPES[:-1])} or {TYPES[-1]} (found {kind[:60]!r})"
+        )
     content = bytearray()
     async for chunk in request.stream():
         content += chunk

@@ -62,7 +62,7 @@ async def recommend(
 
 @router.post("/recommend", openapi_extra=takes(_LIST), responses=LIST, response_class=Response)
 async def ask(request: Request) -> Response:
-    """A list for a user, or for a session or a cart, which is not stored."""
+    """A list for a user, or for a session or cart that is not stored."""
     return await _list(request, (await read(request, _LIST)).query())
 
 
@@ -70,7 +70,7 @@ async def ask(request: Request) -> Response:
     "/rank", openapi_extra=takes(_RANK), responses=answered(RankedList, RANK_EXAMPLE), response_class=Response
 )
 async def rank(request: Request) -> Response:
-    """A list that another system found, the best first; what rules and controls leave out is told."""
+    """Ranks items that another system found, and says which ones rules and controls leave out."""
     query, service = (await read(request, _RANK)).query(), service_of(request)
     answer = await service.recommend(query, who_asks(request))
     shop = service.shop
@@ -109,7 +109,7 @@ async def categories(
     request: Request,
     tree: Annotated[bool, Parameters(description="Categories of all depths, as full paths")] = False,
 ) -> Response:
-    """Every category of the shop's level, with the number of its items; or the whole tree of them."""
+    """Every category at the shop's level with its number of items, or the whole category tree."""
     service = service_of(request)
     sizes = await asyncio.to_thread(service.shop.catalogue.category_sizes, whole=tree)
     return as_json([{"name": name, "items": n} for name, n in sizes.items()])
@@ -117,7 +117,7 @@ async def categories(
 
 @router.get("/shop", responses=answered(Shop, _SHOP), response_class=Response)
 async def shop(request: Request) -> Response:
-    """What a page has to know: the shop, what it can list, and what the caller may do."""
+    """What a page needs to know: the shop, what it can list, and what the caller may do."""
     context, service = context_of(request.scope), service_of(request)
     data = service.shop.dataset
     every = ("read", "write", "admin")

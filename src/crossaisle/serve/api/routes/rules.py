@@ -155,7 +155,7 @@ async def every(request: Request) -> Response:
 
 @router.put("", openapi_extra=takes(_ALL), responses=_LIST)
 async def put_all(request: Request) -> Response:
-    """Replaces all rules. When this answers, they hold in every list. If one is refused, all stay."""
+    """Replaces all rules. When this answers, they hold in every list. If one is refused, nothing changes."""
     service = service_of(request)
     sent = await read(request, _ALL)
     rules = RuleSet(tuple(one.rule(one.id) for one in sent.rules))

@@ -63,9 +63,9 @@ _NAMED, _ASKED, _ATTRIBUTES = Checked(Named), Checked(Asked), Checked(Attributes
 async def get_user(
     request: Request,
     user: UserId,
-    n: Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="Events at once")] = PAGE,
-    after: Annotated[int, Query(ge=0, lt=2**62, description="`next` of the page before")] = 0,
-    shown_after: Annotated[int, Query(ge=0, lt=2**62, description="`shown_next` of the page before")] = 0,
+    n: Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="Events per page")] = PAGE,
+    after: Annotated[int, Query(ge=0, lt=2**62, description="`next` of the previous page")] = 0,
+    shown_after: Annotated[int, Query(ge=0, lt=2**62, description="`shown_next` of the previous page")] = 0,
 ) -> Response:
     """Everything that is stored about a user: attributes, live events in pages, and the model's history."""
     return await _shown(service_of(request), user, n, after, shown_after)
@@ -96,7 +96,7 @@ async def _shown(service: ShopService, user: str, n: int, after: int, shown_afte
 
 @router.put("/{user}", status_code=204, openapi_extra=takes(_ATTRIBUTES), responses=CONFLICT)
 async def put_user(request: Request, user: UserId) -> Response:
-    """Attributes of a user, stored for export; no model of this version reads them."""
+    """Stores attributes of a user for export; no model of this version uses them."""
     attributes = await read(request, lambda value: sized(_ATTRIBUTES(value)))
     await service_of(request).put_user(user, attributes)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""What the pages of a shop ask and tell for one visitor, with a key that anyone may see, and their script."""
+"""Lists and events of one visitor, for a shop's own pages with a publishable key; and their script."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ShopName = Annotated[str | None, Parameter(max_length=64, description="Which sho
 
 @router.post("/list", openapi_extra=takes(_LIST, _TYPES), responses=answered(VisitorList, _ANSWER))
 async def visitor_list(request: Request, key: PublishableKey = None, shop: ShopName = None) -> Response:
-    """A row for one visitor. All that the visitor was acknowledged to do counts."""
+    """A row for one visitor. Every acknowledged event of the visitor counts."""
     asked = await read(request, _LIST, _TYPES)
     check_visitor(context_of(request.scope).key, asked.visitor, asked.signature)
     service = service_of(request)
@@ -90,7 +90,7 @@ async def visitor_events(request: Request, key: PublishableKey = None, shop: Sho
 
 
 def script() -> Route:
-    """The script that pages of any origin may load; it holds nothing of a shop."""
+    """The script that pages of any origin may load; it holds no data of a shop."""
     content = (files("crossaisle.serve.api") / "website" / "crossaisle.js").read_bytes()
     headers = {"cache-control": "public, max-age=3600", "cross-origin-resource-policy": "cross-origin"}
 

@@ -1,4 +1,4 @@
-"""What a service was told about items, beside what the model has: to be shown, and taken back."""
+"""How items that were changed in the service differ from the model's, to be shown and undone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def taken_back(
     told = [name for name, body in changed.items() if body and (name in known or not body.get("deleted"))]
     names = told if items is None else list(dict.fromkeys(items))
     if missing := set(names).difference(told):
-        raise UnknownIdError(f"nothing was told about item {shorten(min(missing))}")
+        raise UnknownIdError(f"no change was sent for item {shorten(min(missing))}")
     return {name: {} if name in known else {"deleted": True} for name in names}
 
 

@@ -1,4 +1,4 @@
-"""`FromRankings`: rankings out of scores, and lists out of rankings, where these decide them."""
+"""`FromRankings`: makes rankings from scores, and lists from rankings where these are enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`StoredCounts`: what users add to each item of whom nothing was heard since the start.
+"""`StoredCounts`: what users without new events since the start add to each item's counts.
 
 A sum over all of them is computed once, and what one of them has added is taken off when they move to
 `EventCounts`. All weights halve together, so the sum stays right while time passes.

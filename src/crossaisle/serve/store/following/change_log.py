@@ -43,7 +43,7 @@ class ChangeLog:
         if self.follows is not None and what not in AT_ONCE:
             if connection.execute(_CHANGED).fetchone()[0] > self.follows:
                 raise ConflictError(
-                    f"{self._store}: another host has changed something meanwhile: send it again"
+                    f"{self._store}: another host changed something in the meantime: send the request again"
                 )
             self.follows = seq
         connection.executemany(_LOG, [(what, name, seq, body) for name in things])

@@ -112,5 +112,5 @@ def _places(codes: Integers) -> Integers:
 def _at(places: Integers, codes: Integers) -> Integers:
     found: Integers = places[np.minimum(codes, len(places) - 1)]
     if len(found) and found.min() < 0:
-        raise ValueError("a pack names what there is not")
+        raise ValueError("a pack names something that does not exist")
     return found

@@ -243,7 +243,7 @@ class Membership:
             raise
         self._connection = connection
         if self._told:
-            _LOG.warning("%s: hears of other hosts again", self._engine.name)
+            _LOG.warning("%s: hears from other hosts again", self._engine.name)
         self._told = False
 
     def _drop(self, error: Exception) -> None:
@@ -253,7 +253,7 @@ class Membership:
                 connection.close()
         said = cleaned(error, str(self._engine.path))[:200]
         if not self._told:
-            _LOG.warning("%s: does not hear of other hosts (%s)", self._engine.name, said)
+            _LOG.warning("%s: does not hear from other hosts (%s)", self._engine.name, said)
         self._told = True
         self._refuse(f"other hosts cannot be asked ({said})")
 

@@ -71,8 +71,8 @@ def described() -> str:
 def refusal(store: str, holder: str) -> str:
     """The error of a second service."""
     return (
-        f"{store}: is served already, by {holder or 'another process'}: "
-        "stop that service first, or give this one a store of its own"
+        f"{store}: is already served by {holder or 'another process'}: stop that service "
+        "first, or give this one a store of its own"
     )
 
 

@@ -100,8 +100,9 @@ class StoreFile:
         log = _found(self._beside("-wal"))
         if log is not None and log.st_size and found.st_mtime - log.st_mtime > LEFT_SECONDS:
             _LOG.warning(
-                "%s: was put there after its log was written, which is mixed into it: if this is a restored "
-                "backup, stop the service, put the backup there again, and delete -wal and -shm",
+                "%s: was put there after its log was written, and the log is mixed into it: if this "
+                "is a restored backup, stop the service, put the backup there again, and delete -wal "
+                "and -shm",
                 self.path,
             )
         if found.st_nlink > 1:
