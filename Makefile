@@ -1,4 +1,4 @@
-# All set-up happens in .venv, from package registries; a second run reinstalls nothing.
+# Sets everything up in .venv, from package registries; a second run reinstalls nothing.
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -8,7 +8,7 @@ WORKERS ?= 2
 BENCH   ?= completejourney
 PIP     := PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq -c constraints.txt
 
-# Tests run side by side; a BLAS with threads of its own in each of them is slower.
+# Tests run in parallel, so a BLAS with several threads in each is slower.
 QUIET_BLAS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 unexport PYTHONPATH PYTHONHOME
@@ -28,7 +28,7 @@ serve: demo/model $(VENV)/ready-serve ## Open the demo shop at http://127.0.0.1:
 demo/model:
 	$(MAKE) demo
 
-demo-fashion: $(VENV)/ready ## A fashion shop with pictures, on its first day; DATA=DIR holds fashion/products.parquet
+demo-fashion: $(VENV)/ready ## The demo of a fashion shop with pictures, on its first day; DATA=DIR contains fashion/products.parquet
 	$(BIN)/crossaisle demo --shop fashion --out demo-fashion $(if $(DATA),--root $(DATA))
 
 serve-fashion: demo-fashion/model $(VENV)/ready-serve ## Open it at http://127.0.0.1:8080
@@ -37,36 +37,36 @@ serve-fashion: demo-fashion/model $(VENV)/ready-serve ## Open it at http://127.0
 demo-fashion/model:
 	$(MAKE) demo-fashion
 
-test: $(VENV)/ready-dev inputs ## Everything that must hold: formatting, lint, types, all tests
+test: $(VENV)/ready-dev inputs ## Run every check: formatting, lint, types, all tests
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
 	$(QUIET_BLAS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-check: $(VENV)/ready-dev ## The same without the slow tests, for while you work
+check: $(VENV)/ready-dev ## The same without the slow tests
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
 	$(QUIET_BLAS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
-format: $(VENV)/ready-dev ## Put the code in its usual form
+format: $(VENV)/ready-dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/ready ## Measure; BENCH="completejourney instacart ..." chooses what
+bench: $(VENV)/ready ## Measure quality; BENCH="completejourney instacart ..." chooses data sets
 	for name in $(BENCH); do \
 		$(BIN)/crossaisle benchmark $$name --out runs/$$name && \
 		$(BIN)/python benchmarks/results_table.py --keep runs/$$name || exit 1; done
 
-docs: $(VENV)/ready-docs ## Write the documentation as a site, build/site
+docs: $(VENV)/ready-docs ## Build the documentation site in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
-readme: $(VENV)/ready ## Write the README's result table from docs/results
+readme: $(VENV)/ready ## Write the README's result tables from docs/results
 	$(BIN)/python benchmarks/results_table.py
 
-clean: ## Remove the environment and everything that was made
+clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) demo demo-fashion runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
 
 .PHONY: inputs

@@ -1,16 +1,19 @@
-"""Attacks a service on this machine in every way a body, a head or an id allows, beside an honest client:
+"""Attacks a service with every kind of oversized or malformed request, beside an honest client.
 
     python benchmarks/attack.py --model demo/model --out runs/attack
     python benchmarks/attack.py --model demo/model --out runs/attack --only zeros --only "one id"
     python benchmarks/attack.py --model demo/model --out runs/attack --bytes 1000000 --minutes 5
 
-Every operation of the service's OpenAPI document gets 16 MB of `0,`, of `"":0,`, of `[]`, of `{}`, of short
-keys, of one string, one name, one number, nested lists and objects; odd numbers and lone surrogates in every
-field; many and long headers, parameters, paths and ids; explanations of what is far down; events of one
-person, newest first; with a key of scope admin and without a key. A second service on a small shop with long
-ids is asked for ids that it does not know. A process of its own asks for lists (20 a second) and sends events
-meanwhile. One attack at a time, some of four connections. A service that takes more than `--most-mb` is
-killed and started again, which misses the bar. Only 127.0.0.1. Leaves with 1 where a bar is missed.
+Every operation of the service's OpenAPI document gets bodies of 16 MB: repeated `0,`, `"":0,`, `[]`, `{}` or
+short keys, one long string, name or number, and nested lists and objects. Further attacks put odd numbers and
+lone surrogates into every field, send many or long headers, parameters, paths and ids, ask for explanations
+far down a list, and send the events of one user newest first. All are sent with an admin key and without one.
+A second service, of a small shop with long ids, is asked for unknown ids. One attack runs at a time; some use
+four connections.
+
+Meanwhile the honest client, a separate process, asks for lists (20 a second) and sends events. A service that
+takes more than `--most-mb` is killed and restarted, which misses the target. Uses 127.0.0.1 only. Exits with
+1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -33,9 +36,9 @@ from served import Bars, Honest, Served, Watch, forget_peak, memory_mb, say, tab
 
 PIECE = 1 << 18
 EVERY = 5.0
-"""Seconds between two lines of progress."""
+"""Seconds between lines of progress."""
 PAUSE = 0.1
-"""Seconds after a large attack in which an honest answer still counts as its doing."""
+"""Seconds after a large attack in which a slow honest answer is still blamed on it."""
 LARGE = 100_000
 UNANSWERED = 60.0
 """Seconds an attack waits for its answer."""
@@ -45,7 +48,7 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a request; status 0: closed without an answer, -1: neither within a minute."""
+    """How a request ended: its status, 0 if closed without an answer, -1 if neither within a minute."""
 
     status: int
     answer_bytes: int = 0
@@ -64,7 +67,7 @@ class Found:
     statuses: tuple[int, ...]
     answer_bytes: int
     honest_ms: float
-    """Longest wait of an honest question that was under way."""
+    """Longest wait of an honest request meanwhile."""
     bar_ms: float
     memory_mb: float
     """Peak over the memory before all attacks."""
@@ -72,22 +75,22 @@ class Found:
     """Peak over the memory before this one."""
     undocumented: tuple[int, ...]
     overload: int
-    """Answers of 503 with Retry-After to the attacker's own heavy question."""
+    """503 answers with Retry-After to the attacker's own heavy requests."""
     killed: bool = False
 
     @property
     def failed(self) -> int:
-        """Answers of 5xx, but for the overload."""
+        """5xx answers, except overload."""
         return sum(status >= 500 for status in self.statuses) - self.overload
 
     @property
     def badness(self) -> float:
-        """How far beyond the bars."""
+        """How far beyond the targets."""
         return max(self.honest_ms / self.bar_ms, self.own_mb / MEMORY_MB, 2.0 * self.failed)
 
 
 def send(port: int, key: str, attack: Attack, timeout: float) -> Ended:
-    """Sends and reads at once, as an answer may come before all is sent."""
+    """Sends and reads at the same time, because the answer may come before everything is sent."""
     pending = list(reversed(_parts(port, key, attack)))
     end, said, head, received, wanted = time.monotonic() + timeout, b"", b"", 0, -1
     with socket.socket() as client, selectors.DefaultSelector() as selector:
@@ -134,7 +137,7 @@ def send(port: int, key: str, attack: Attack, timeout: float) -> Ended:
 
 
 def _length(head: bytes) -> int:
-    """Of the body; without one, until the connection ends."""
+    """Length of the body; without one, until the connection ends."""
     found = head.lower().partition(b"content-length:")[2]
     return int(found.split(b"\r\n")[0]) if found else 0 if head[9:12] == b"204" else -1
 
@@ -146,7 +149,7 @@ def _ended(head: bytes, received: int) -> Ended:
 
 
 def _parts(port: int, key: str, attack: Attack) -> list[memoryview]:
-    """Head and body, in pieces that are not copied."""
+    """Head and body, in pieces, without copying them."""
     head = (
         f"{attack.method} {attack.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n".encode()
     )
@@ -180,7 +183,7 @@ class Attacker:
         return sum(memory_mb(pid, what) for pid in self.served.serving())
 
     def run(self, attack: Attack) -> Found:
-        """One attack, until the honest client is answered again."""
+        """Runs one attack, until the honest client is answered again."""
         for pid in self.served.serving():
             forget_peak(pid)
         killed, start, before_mb = self.watch.killed, time.monotonic(), self._memory("VmRSS")
@@ -238,10 +241,10 @@ class Attacker:
 
 
 def warm(served: Served, users: list[str], items: list[str]) -> None:
-    """What any service loads sooner or later is not the attacks' doing: the text encoder, a search, the
-    counts of what is popular, which the first event asks for, the parts of the model of every placement.
+    """Loads what any service loads sooner or later, so that attacks are not blamed for it: the text encoder,
+    search, the popularity counts (which the first event needs) and the model's parts of every placement.
     """
-    # No earlier run has read this title, so that the encoder is needed.
+    # No earlier run has read this title, so the encoder is needed.
     item = {"title": f"Oat milk {time.time_ns()}", "categories": [["Dairy", "Milk"]], "price": 2.5}
     served.ask("POST", "/api/events", json.dumps({"user": "warm", "item": items[0]}))
     asked = ("items?q=oat", "trending", "console", "console/links")
@@ -264,7 +267,7 @@ def under_attack(
     options: argparse.Namespace,
     end: float,
 ) -> tuple[list[Found], list[Any], dict[str, Any]]:
-    """What each attack did, what the honest client heard, and the rest."""
+    """What each attack did, what the honest client got, and totals."""
     served.start()
     watch = Watch(served, options.most_mb)
     honest = Honest(served, users[:50], items[:50])
@@ -315,7 +318,7 @@ def row(found: Found) -> tuple[str, ...]:
 
 
 def shop_of_long_ids(folder: Path, n: int = 4900) -> tuple[Path, list[str], list[str]]:
-    """A saved model of a small shop whose ids have 111 characters; users and items."""
+    """Saves a model of a small shop whose ids have 111 characters; returns its users and items."""
     import polars as pl
 
     from crossaisle.data.ingest.importer import import_frames
@@ -381,15 +384,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument(
-        "--only", action="append", metavar="NAME", help="kinds that begin so; may be repeated"
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="only attacks whose kind begins with NAME; may be repeated",
     )
-    parser.add_argument("--bytes", type=int, default=16_000_000, help="of a body; the service's limit")
-    parser.add_argument("--minutes", type=float, default=10.0, help="what is not sent by then is left out")
-    parser.add_argument("--most-mb", type=float, default=4000.0, help="memory at which the service is killed")
-    parser.add_argument("--quiet", type=float, default=5.0, help="seconds with the honest client alone first")
+    parser.add_argument(
+        "--bytes", type=int, default=16_000_000, help="size of a large body, by default the service's limit"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=10.0,
+        help="attacks not sent by then are left out (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--most-mb",
+        type=float,
+        default=4000.0,
+        help="memory in MB at which the service is killed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quiet",
+        type=float,
+        default=5.0,
+        help="seconds with the honest client alone, first (default: %(default)s)",
+    )
     options = parser.parse_args()
     from crossaisle.data.storage import load_dataset
 
@@ -434,7 +457,7 @@ def main() -> None:
         for kind in dict.fromkeys(one.kind for one in found)
     }
     overload = sum(one.overload for one in found)
-    print(f"{len(found)} attacks; {overload} heavy questions were told to come again (503, Retry-After)")
+    print(f"{len(found)} attacks; {overload} heavy requests were refused for now (503, Retry-After)")
     judge(found, waited, rests, options.minutes).end(
         options.out,
         {"services": rests, "kinds": kinds, "overload": overload, "attacks": [asdict(one) for one in found]},

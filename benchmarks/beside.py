@@ -1,15 +1,16 @@
-"""Measures this source tree beside another revision of it, in turns, on the same machine in the same run:
+"""Compares the speed of this source tree with another revision: both run in turns, on one machine.
 
     python benchmarks/beside.py 7b87d98 --model demo/model --out runs/beside
     python benchmarks/beside.py HEAD~1 --model demo/model --out runs/beside --rounds 3 --seconds 4
 
-The other revision is checked out into a temporary git worktree and served from there. In every round each of
-the two starts once, with a store of its own, and is measured as `benchmarks/serve.py` does it: lists that
-are kept, the same with filters, lists that are not kept (sessions), an event to the list that knows it,
-single events, batches of 1,000 events. Which one is first changes from round to round. Each is asked with
-the parameter names that its own OpenAPI document gives. Printed is the ratio of the medians, above 1 where
-this tree is better, and the lowest and highest ratio of a single round. Needs two cores and a quiet machine.
-Exits with 1 where a ratio is below .95.
+The other revision is checked out into a temporary git worktree and served from there. In every round each
+tree starts once, with a store of its own, and is measured as in `serve.py`: cached lists, cached lists with
+filters, lists that are not cached (sessions), the time from an event to a list that reflects it, single
+events, and batches of 1,000 events. The trees take turns at going first. Each is asked with the parameter
+names of its own OpenAPI document.
+
+Prints the ratio of the medians (above 1: this tree is better) with the lowest and highest ratio of any round.
+Needs two cores and a quiet machine. Exits with 1 if a ratio is below .95.
 """
 
 from __future__ import annotations
@@ -49,19 +50,19 @@ MEASURES = {
     "batched events a second": True,
     "start to ready, s": False,
 }
-"""Whether more is better."""
+"""Measurement -> whether more is better."""
 Rounds = list[dict[str, float]]
 """What one tree measured, round by round."""
 
 
 def dialect() -> Dialect:
-    """Of the service that runs."""
+    """The names of the running service."""
     with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/openapi.json", timeout=10) as answer:
         return Dialect(json.load(answer))
 
 
 def sessions(items: list[str], rng: random.Random) -> Callable[[], tuple[str, str, bytes]]:
-    """Requests for lists that no service keeps: each for a session of its own."""
+    """Requests for lists that no service caches: each for a session of its own."""
 
     def make() -> tuple[str, str, bytes]:
         body = {"history": rng.sample(items, SESSION), "n": 10}
@@ -71,7 +72,7 @@ def sessions(items: list[str], rng: random.Random) -> Callable[[], tuple[str, st
 
 
 async def measure(users: list[str], items: list[str], options: argparse.Namespace) -> dict[str, float]:
-    """Everything but the start, of the service that runs."""
+    """Measures everything but the start, of the running service."""
     rng, words = random.Random(0), dialect()
 
     def lists() -> tuple[str, str, bytes]:
@@ -134,7 +135,7 @@ def in_turns(
 
 
 def compared(this: Rounds, other: Rounds) -> dict[str, dict[str, Any]]:
-    """Of each measure: both medians, their ratio (above 1: this tree is better) and that of each round."""
+    """For each measurement: both medians, their ratio (above 1: this tree is better), and each round's."""
     out: dict[str, dict[str, Any]] = {}
     for name, more in MEASURES.items():
         mine, theirs = ([figures[name] for figures in rounds] for rounds in (this, other))
@@ -154,9 +155,18 @@ def compared(this: Rounds, other: Rounds) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     parser = arguments(__doc__, rounds=6)
-    parser.add_argument("--seconds", type=float, default=6.0, help="per measurement")
-    parser.add_argument("--events", type=int, default=1000, help="events to answer in a round")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument(
+        "--seconds", type=float, default=6.0, help="length of each measurement (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=1000,
+        help="events to a list that reflects them, per round (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="worker processes of the service (default: %(default)s)"
+    )
     options = parser.parse_args()
     with (
         workplace(options.model) as (folder, model),

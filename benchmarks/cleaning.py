@@ -1,25 +1,26 @@
-"""How well `[data.clean]` puts a catalogue right.
+"""Measures how well `[data.clean]` repairs a catalogue.
 
     python benchmarks/cleaning.py categories --out runs/cleaning
     python benchmarks/cleaning.py all --out runs/cleaning
 
-Each subcommand writes `NAME.json` into the folder and prints its figures; `all` runs one after the other.
+Each subcommand prints its figures and writes them to `NAME.json`; `all` runs one after the other.
 
-categories: names of completejourney's tree, of all depths; 1,000 categories of four products or more, drawn
-    with a seed, are spelt wrongly for up to a quarter of their products: case, blanks, "&" for "and", signs,
-    full-width letters, a letter left out, doubled, swapped or replaced in a word of five or more. Restored:
-    all damaged products are back in their category. Wrongly merged: categories that lost or won another one.
-duplicates: the 46,777 titles of amazon14, and 2,000 near-duplicates of some of them, drawn and changed with a
-    seed, two changes each: case, punctuation, order, brand in front or behind, unit, words that say nothing,
-    accents, a letter. Pairs of a planted title and its original; precision counts all pairs that hold a
-    planted title. Originals are titles that no other title equals.
+categories: the category names of completejourney, at all depths. 1,000 categories of at least four products,
+    drawn with a seed, are misspelt for up to a quarter of their products: case, blanks, "&" for "and",
+    punctuation, full-width letters, or a letter left out, doubled, swapped or replaced in a word of five or
+    more. Restored: all damaged products are back in their category. Wrongly merged: categories that lost
+    products to another one or gained some.
+duplicates: the 46,777 titles of amazon14 and 2,000 near-duplicates of some of them, drawn with a seed and
+    changed in two ways each: case, punctuation, word order, the brand in front or behind, units, filler
+    words, accents or a letter. A right pair is a near-duplicate and its original; precision counts all pairs
+    with a near-duplicate in them. Originals are titles that occur once.
 joins: the two GBK files of zh_groceries as they are, joined by `ids = "on"`.
-mapping: 60 categories of three shops (tests/data/clean/pairs.py), labelled by hand, mapped by MiniLM.
-    Decided: those with the confidence `mapping.SURE`; accuracy is the share of these that are right. Handled:
-    decided and right, or left to people where the other shop has nothing of the kind.
-robots: the households of completejourney, 500 people who browse (simulated: uneven sessions by day) and, of
-    all of these, 1 % robots: crawlers, price watchers, scrapers, slow crawlers, with drawn tempo. Five seeds.
-speed: 100,370 real titles (amazon14, instacart, fashion) with all steps on; run it alone, for its memory.
+mapping: 60 categories of three shops (tests/data/clean/pairs.py), labelled by hand and mapped by MiniLM.
+    Decided: those with a confidence of at least `mapping.SURE`; accuracy is the share of these that are
+    right. Handled: decided and right, or left to people where the other shop has no counterpart.
+robots: the households of completejourney, 500 simulated people who browse (uneven sessions by day) and 1 %
+    robots: crawlers, price watchers, scrapers and slow crawlers, each at a drawn pace. Five seeds.
+speed: 100,370 real titles (amazon14, instacart, fashion) with all steps on. Run it alone to see its memory.
 demo: what the steps that are on by default change in the known data sets.
 """
 
@@ -83,7 +84,7 @@ def slip(rng: random.Random, name: str) -> str | None:
 
 
 def damage(rng: random.Random, name: str) -> tuple[str, str]:
-    """A misspelt name, and what is wrong with it."""
+    """A misspelt name, and the kind of damage."""
     kinds: dict[str, Callable[[], str | None]] = {
         "case": lambda: rng.choice([name.upper(), name.lower(), name.swapcase()]),
         "blanks": lambda: re.sub(
@@ -114,7 +115,7 @@ def damage(rng: random.Random, name: str) -> tuple[str, str]:
 
 
 def categories() -> dict[str, Any]:
-    """Planted damage in category names."""
+    """Repair of planted damage in category names."""
     shop = load_catalogue("completejourney").dataset
     rng = random.Random(SEED)
     paths = [p[0] for p in shop.taxonomy.paths]
@@ -129,7 +130,7 @@ def categories() -> dict[str, Any]:
         rows = rng.sample(members[path], rng.randint(1, len(members[path]) // 4))
         name, kind = damage(rng, path[-1])
         if (*path[:-1], name) in members:
-            continue  # by chance the name of another category
+            continue  # happens to be the name of another category
         for row in rows:
             new[row][len(path) - 1] = name
         cases.append((path, name, kind, rows))
@@ -169,7 +170,7 @@ def categories() -> dict[str, Any]:
 
 
 def retold(rng: random.Random, title: str, brand: str) -> str:
-    """The same title as another shop writes it."""
+    """The title as another shop might write it."""
     words = title.split()
     changes: list[Callable[[], str]] = [
         lambda: rng.choice([title.upper(), title.lower()]),
@@ -193,7 +194,7 @@ def retold(rng: random.Random, title: str, brand: str) -> str:
 
 
 def duplicates() -> dict[str, Any]:
-    """Planted near-duplicates."""
+    """Detection of planted near-duplicates."""
     items = pl.read_parquet(pull_catalogue("amazon14") / "amazon14" / "items.parquet")
     titles, brands = items["title"].fill_null("").to_list(), items["brand"].fill_null("").to_list()
     rng = random.Random(SEED)
@@ -242,7 +243,7 @@ def duplicates() -> dict[str, Any]:
 
 
 def joins() -> dict[str, Any]:
-    """Two files that spell items differently."""
+    """Join of two files that spell items differently."""
     folder = pull_catalogue("zh-groceries") / "zh_groceries"
     settings = {
         "name": "zh-groceries",
@@ -267,7 +268,7 @@ def joins() -> dict[str, Any]:
 
 
 def mapping() -> dict[str, Any]:
-    """Categories of one shop in the tree of another."""
+    """Mapping of one shop's categories to another's tree."""
     root = pull_catalogue("amazon14")
     items = pl.read_parquet(root / "amazon14" / "items.parquet")
     fashion = pl.read_parquet(root / "fashion" / "products.parquet")
@@ -308,7 +309,7 @@ Log = list[tuple[int, int, int]]
 
 
 def person(rng: np.random.Generator, user: int, n_items: int) -> Log:
-    """Somebody who browses: sessions by day, uneven pauses, popular items again and again."""
+    """Events of a person who browses: sessions by day, uneven pauses, popular items repeatedly."""
     out: Log = []
     for day in np.sort(rng.choice(120, int(rng.integers(5, 60)), replace=False)).tolist():
         n = int(rng.integers(3, 90))
@@ -320,7 +321,7 @@ def person(rng: np.random.Generator, user: int, n_items: int) -> Log:
 
 
 def machine(rng: np.random.Generator, user: int, n_items: int) -> Log:
-    """A robot of one of four kinds."""
+    """Events of a robot of one of four kinds."""
     start, kind = int(rng.integers(0, 100)) * DAY, int(rng.integers(4))
     n, first = int(rng.integers(600, 5000)), int(rng.integers(n_items))
     if kind == 0:  # walks through the catalogue
@@ -329,12 +330,12 @@ def machine(rng: np.random.Generator, user: int, n_items: int) -> Log:
     elif kind == 1:  # looks at the same prices, day and night
         gap = rng.uniform(60, 1200) * rng.uniform(0.95, 1.05, n)
         items = (first + np.arange(n) % int(rng.integers(20, 100))) % n_items
-    elif kind == 2:  # takes what it can within the hour
+    elif kind == 2:  # takes as much as it can within an hour
         gap = rng.exponential(rng.uniform(0.3, 3), n)
         items = rng.permutation(n_items)[:n]
         n = len(items)
         gap = gap[:n]
-    else:  # hides in slow, uneven steps, but never sleeps
+    else:  # slow and uneven, but never sleeps
         gap = rng.exponential(rng.uniform(20, 90), n)
         items = rng.permutation(n_items)[:n]
         n = len(items)
@@ -344,7 +345,7 @@ def machine(rng: np.random.Generator, user: int, n_items: int) -> Log:
 
 
 def robot_users() -> dict[str, Any]:
-    """Planted robots among people."""
+    """Detection of planted robots among people."""
     shop = load_catalogue("completejourney").dataset
     events, n_items = shop.raw.events, shop.n_items
     assert events.time is not None
@@ -387,7 +388,7 @@ def robot_users() -> dict[str, Any]:
 
 
 def speed() -> dict[str, Any]:
-    """All steps on 100,000 titles."""
+    """Time and memory of all steps on 100,000 titles."""
     root = pull_catalogue("amazon14")
     amazon = pl.read_parquet(root / "amazon14" / "items.parquet")
     groceries = pl.read_parquet(root / "instacart" / "products.parquet")
@@ -428,7 +429,7 @@ def speed() -> dict[str, Any]:
 
 
 def demo() -> dict[str, Any]:
-    """The steps that are on by default, in the known data sets."""
+    """What the steps that are on by default change in the known data sets."""
     out: dict[str, Any] = {}
     for name in ("completejourney", "instacart", "amazon14", "zh-groceries", "s3rec-beauty"):
         plain = {"width": False, "nfkc": False, "mojibake": "off"}
@@ -458,8 +459,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=[*COMMANDS, "all"])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("what", choices=[*COMMANDS, "all"], help="what to measure")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     for name in COMMANDS if given.what == "all" else [given.what]:

@@ -1,8 +1,9 @@
-"""The compression table: runs `compress` on known data sets and prints one Markdown table for each.
+"""Measures quality, size and speed of smaller text encoders, as one Markdown table for each data set.
 
     python benchmarks/compression.py s3rec-beauty completejourney --out runs/compression [--root DIR]
 
-`--keep` prints what is in the folder already.
+Runs `crossaisle compress` on each data set and compares every variant with the whole model: NDCG@10 on
+validation, megabytes, titles a second and bytes per item. `--keep` prints the tables of an earlier run.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from crossaisle.pipeline.compress import compress
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--model", default="minilm-torch")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--root", type=Path)
-    parser.add_argument("--keep", action="store_true")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", nargs="+", help="known data sets, such as s3rec-beauty")
+    parser.add_argument(
+        "--model", default="minilm-torch", help="text encoder to compress (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
+    parser.add_argument("--keep", action="store_true", help="print the tables of an earlier run in --out")
     options = parser.parse_args()
     for name in options.data:
         folder = options.out / name
@@ -33,7 +38,7 @@ def main() -> None:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown."""
+    """A Markdown table."""
     lines = [
         "| | N@10 | of the whole model's | MB | titles/s | bytes per item |",
         "|---|---:|---:|---:|---:|---:|",
@@ -54,7 +59,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def say(sentence: str) -> None:
-    """Tells on stderr what is being done."""
+    """Prints progress on stderr."""
     print(sentence, file=sys.stderr)
 
 

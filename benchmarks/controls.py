@@ -1,13 +1,15 @@
-"""What a shop's lists owe to order, to the history, to texts and to the start of the sequence model.
+"""Measures what a shop's lists owe to order, history, texts and the start of the sequence model.
 
     python benchmarks/controls.py s3rec-beauty --root DATA --out DIR
 
-Fits the shop as it is, with the words of every product given to another one (titles, brands, attributes and
-descriptions; categories stay, since the slices are made of them), and with a sequence model that begins at
-random. The first is also asked with histories in no order, and with each customer's newest product alone.
-NDCG@10 on the test by slice, and the difference to the shop as it is with its paired 95 % interval. What a
-control does not lower, the lists do not use. Each fit takes about as long as `crossaisle benchmark`; what is
-done is kept in DIR.
+Fits the shop three times: as it is; with the words of every product (title, brand, attributes, description)
+given to another product, categories unchanged because the slices are made of them; and with a sequence model
+that starts at random. The first is also asked with shuffled histories, and with the newest product of each
+history alone.
+
+Prints NDCG@10 on the test by slice, and the difference to the shop as it is with its paired 95 % interval. If
+taking something away does not lower the figure, the lists do not use it. Each fit takes about as long as
+`crossaisle benchmark`; finished fits are kept in DIR and used again.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ Values = Mapping[str, Floats]
 
 
 def newest_alone(histories: Histories) -> Histories:
-    """The newest event of each history, of a customer nobody knows."""
+    """The newest event of each history, as if of an unknown customer."""
     kept = histories.keep(histories.age == 0)
     return replace(kept, user=np.full(len(kept), -1, np.int32))
 
@@ -52,7 +54,7 @@ ASKED: dict[str, Asked] = {
 
 
 def with_other_words(dataset: Dataset) -> Dataset:
-    """Every item has the words of another one, and its own categories."""
+    """Every item gets the words of another one and keeps its categories."""
     order = np.random.default_rng(0).permutation(dataset.n_items)
     words = [dataset.items[name].gather(order) for name in WORDS]
     return replace(dataset, items=dataset.items.with_columns(words))
@@ -69,7 +71,7 @@ def fits(dataset: Dataset) -> dict[str, tuple[Dataset, ModelConfig]]:
 
 
 def measured(fitted: Fitted, cases: int | None, *, asked: Mapping[str, Asked]) -> dict[str, Values]:
-    """By the name of the control, with what is served first."""
+    """Control -> slice -> NDCG@10; what is served comes first."""
     serve = fitted.past.ruled_batch
     open_list, limited = partial(serve, placement="for_you"), partial(serve, placement="discover")
     others = {
@@ -91,7 +93,7 @@ def measured(fitted: Fitted, cases: int | None, *, asked: Mapping[str, Asked]) -
 
 
 def kept(file: Path, made: Callable[[], dict[str, Values]]) -> dict[str, Values]:
-    """From the file where an earlier run left it there."""
+    """Loads the file of an earlier run, or makes it."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         table = {f"{name}/{one}": v for name, values in made().items() for one, v in values.items()}
@@ -125,11 +127,15 @@ def compared(values: Mapping[str, Values]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("name", choices=["s3rec-beauty", "s3rec-sports", "s3rec-toys"])
-    parser.add_argument("--root", type=Path, help="the folder with its files")
-    parser.add_argument("--cases", type=int, help="customers of the test, drawn with a seed; by default all")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "name", choices=["s3rec-beauty", "s3rec-sports", "s3rec-toys"], help="the known data set"
+    )
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
+    parser.add_argument("--cases", type=int, help="test customers, drawn with a seed (default: all)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     given = parser.parse_args()
     split = find_catalogue(given.name).split
     values: dict[str, Values] = {}

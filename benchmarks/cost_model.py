@@ -1,18 +1,18 @@
-"""What a shop costs by its size: processor time and memory, measured, fitted, checked and carried on.
+"""Measures CPU time and memory by the size of a shop, and extrapolates them and their price.
 
     python benchmarks/cost_model.py --events 200000 300000 400000 600000 800000 [--json costs.json]
 
-Makes shops like that of `mid_size.py`, runs the commands that a shop runs, each in a process of its own, and
-fits `fixed + each * events` to all sizes but the largest, which it then predicts. Processor time rather
-than the clock's, so that a busy machine does little harm.
+Makes shops like that of `mid_size.py`, runs the commands a shop runs, each in a process of its own, and fits
+`fixed + each * events` to all sizes but the largest, which it then predicts. It counts CPU time, which a busy
+machine changes least.
 
-Only what grows without bound is fitted. Left out, since no law of the size describes it: the text encoder,
-which costs so much a title (`benchmarks/encode_speed.py`); the sequence model, which starts at 10,000 learned
-events and reads 160,000 a pass at most; learned rankers, which grow on a bounded number of lists. Both make a
-small shop's fit look worse than linear until they reach their bounds.
+Only costs that grow without bound are fitted. Left out, because they do not follow the size: the text
+encoder, which costs the same for each title (`encode_speed.py`); the sequence model, which starts at 10,000
+events and reads at most 160,000 a pass; learned rankers, which learn from a bounded number of lists. The last
+two make the fit of a small shop look worse than linear until they reach their bounds.
 
-Money is arithmetic: a fit and a list for each user, every day, at the prices given; each host fetches the
-model and each list goes out once.
+Money is arithmetic: one fit, and one list for each user, every day, at the given prices. Each host fetches
+the model once, and each list is sent once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from scipy.optimize import nnls
 from crossaisle.models.base import LARGE
 
 FEWEST = 4
-"""Sizes that a law is fitted to and checked by."""
+"""The least number of sizes: some to fit, one to check."""
 LISTS = 2000
 """Users whose lists are made."""
 NO_ENCODER = """
@@ -43,7 +43,7 @@ sequence = "off"
 ranker = false
 """
 LIST_KB = 4.0
-"""Of an answer with ten products, on the wire."""
+"""Bytes of an answer with ten products, as sent."""
 STAGES = ("import", "fit", "lists")
 PREDICTED = {
     "a city's shops": 10**7,
@@ -58,12 +58,27 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--events", type=int, nargs="+", default=[200_000, 300_000, 400_000, 600_000, 800_000]
+        "--events",
+        type=int,
+        nargs="+",
+        default=[200_000, 300_000, 400_000, 600_000, 800_000],
+        help="sizes of the shops; the largest is predicted (default: %(default)s)",
     )
-    parser.add_argument("--json", type=Path, help="also write the measurements here; those there are kept")
-    parser.add_argument("--core-hour", type=float, default=0.04, help="price of a core for an hour")
-    parser.add_argument("--gb-hour", type=float, default=0.005, help="price of a GB of memory for an hour")
-    parser.add_argument("--gb-sent", type=float, default=0.05, help="price of a GB that leaves the machines")
+    parser.add_argument(
+        "--json", type=Path, help="also write measurements to this file; those already in it are used"
+    )
+    parser.add_argument(
+        "--core-hour", type=float, default=0.04, help="price of a core for an hour (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--gb-hour",
+        type=float,
+        default=0.005,
+        help="price of a GB of memory for an hour (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--gb-sent", type=float, default=0.05, help="price of a GB sent to the network (default: %(default)s)"
+    )
     given = parser.parse_args()
     found: list[dict[str, Any]] = []
     if given.json is not None and given.json.exists():
@@ -79,7 +94,7 @@ def main() -> None:
 
 
 def measured(events: int) -> dict[str, Any]:
-    """One shop: seconds of processor and peak MB of each stage, MB of the saved model."""
+    """One shop: CPU seconds and peak MB of each stage, MB of the saved model."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         items, users = make(folder, events)
@@ -101,7 +116,7 @@ def measured(events: int) -> dict[str, Any]:
 
 
 def ran(words: list[str], folder: Path) -> tuple[float, float]:
-    """Seconds of processor and peak MB of a command."""
+    """CPU seconds and peak MB of a command."""
     process = subprocess.Popen(
         [sys.executable, "-m", "crossaisle", *words], cwd=folder, stdout=subprocess.DEVNULL
     )
@@ -113,10 +128,10 @@ def ran(words: list[str], folder: Path) -> tuple[float, float]:
 
 
 def law(events: np.ndarray, cost: np.ndarray) -> tuple[float, float]:
-    """(fixed, each) of `fixed + each * events`, neither negative, least squares of relative errors.
+    """(fixed, each) of `fixed + each * events`, neither negative, by least squares of relative errors.
 
-    A line, since each stage is one by its making: rows are read, counted, and solved on 250 neighbours.
-    An exponent fitted to four points, carried on over four powers of ten, says anything.
+    A line, because each stage is linear by design: rows are read, counted, and solved on 250 neighbours.
+    An exponent fitted to four points and extrapolated over four powers of ten could say anything.
     """
     shares = np.stack([1.0 / cost, events / cost], axis=1)
     fixed, each = nnls(shares * [1.0, 1.0 / events[-1]], np.ones(len(cost)))[0]
@@ -124,10 +139,10 @@ def law(events: np.ndarray, cost: np.ndarray) -> tuple[float, float]:
 
 
 def costs(found: list[dict[str, Any]], stage: str, unit: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) twice: events and costs of the shops that a law is fitted to.
+    """(n,) each: events and costs of the shops that the line is fitted to.
 
-    Lists of large shops are made in another way, from what parts retrieve: where enough shops are large, the
-    others say nothing about theirs.
+    Large shops make their lists from what the parts retrieve. If enough shops are large, the lists of small
+    ones are left out.
     """
     large = [point for point in found if point["items"] > LARGE]
     points = large if stage == "lists" and len(large) >= FEWEST else found
@@ -135,7 +150,7 @@ def costs(found: list[dict[str, Any]], stage: str, unit: str) -> tuple[np.ndarra
 
 
 def money(found: list[dict[str, Any]], given: argparse.Namespace) -> list[str]:
-    """Markdown: what a day costs for a million users, in shops of several sizes."""
+    """A Markdown table: what a day costs for a million users, by size of the shop."""
     users = found[-1]["users"] / found[-1]["events"]
     laws = {
         (stage, unit): law(*costs(found, stage, unit)) for stage in STAGES for unit in ("seconds", "peak_mb")
@@ -175,7 +190,7 @@ def money(found: list[dict[str, Any]], given: argparse.Namespace) -> list[str]:
 
 
 def table(found: list[dict[str, Any]]) -> list[str]:
-    """Markdown: what was measured, how the largest was predicted, and what larger ones would cost."""
+    """Markdown tables: the measurements, the prediction of the largest, and the cost of larger shops."""
     lines = ["| events | items | " + " | ".join(f"{s}, s | MB" for s in STAGES) + " | model, MB |"]
     lines.append("|---:|---:|" + "---:|---:|" * len(STAGES) + "---:|")
     for point in found:

@@ -1,22 +1,23 @@
-"""Deletes people while they are busy, kills workers meanwhile, and looks for what is left of them:
+"""Deletes users while they are active and workers are killed, and looks for what is left of them.
 
     python benchmarks/deletions.py --model demo/model --out runs/deletions
     python benchmarks/deletions.py --model demo/model --out runs/deletions --rounds 20 --workers 1
 
-In every round three clients send events of one person, each with a key that occurs nowhere else, and ask for
-lists of a running experiment. In every other round they go on while the person is deleted and after it: what
-was acknowledged before must be gone, and what was sent after the deletion's answer must be kept, in the store
-and in the memory of every worker (what a person can buy again is what the memory knows). In the other rounds
-nobody says anything about the person once the deletion is sent, apart from lists that are under way, and one
-of the old events that is sent again afterwards: nothing must be left (unless a list may have come to the
-service after the deletion: it was asked for at the same moment, or waited for a worker that was killed).
-In half of the rounds a worker, or all, get SIGKILL around the deletion; a deletion without an answer is sent
-again.
+In every round three clients send events of one user, each with a key that occurs nowhere else, and ask for
+lists within a running experiment. In half of the rounds a worker, or all of them, get SIGKILL around the
+deletion; a deletion without an answer is sent again.
 
-Looked through are all files of the store (as soon as the deletion is answered; at the end; after SIGKILL and
-after a new start), the service's log, people, exposures, lists, and a model that is fitted anew at the end.
-In files, half of a key, an address or an id counts as a trace, whose surroundings are shown.
-Only 127.0.0.1. Leaves with 1 where a bar is missed.
+Every other round the clients go on during and after the deletion. Then what was acknowledged before it must
+be gone, and what was sent after its answer must be kept, in the store and in the memory of every worker (seen
+through what the user could buy again). In the other rounds nothing is sent once the deletion is under way,
+except lists already on their way and one old event that is sent again afterwards. Then nothing may be left,
+unless a list may have reached the service after the deletion: one asked for at the same moment, or one that
+waited for a killed worker.
+
+Searched are all files of the store (once the deletion is answered, at the end, after SIGKILL and after a
+restart), the service's log, users, exposures, lists, and a model that is refitted at the end. In files, half
+of a key, address or id counts as a trace, which is printed with its surroundings. Uses 127.0.0.1 only. Exits
+with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -44,20 +45,20 @@ from crossaisle.progress import bar
 
 CLIENTS = 3
 BUSY_SECONDS = 0.25
-"""How long a person is busy before the deletion, and about as long after it."""
+"""How long a user is active before the deletion, and about as long after it."""
 DELETED_SECONDS = 60.0
-"""A deletion that is not answered is sent again until then."""
+"""How long an unanswered deletion is sent again."""
 SHOWN = 3
-"""Traces of one file that are named."""
+"""Traces reported for each file."""
 SAME_SECONDS = 0.05
-"""Who asks for a list so shortly before a deletion is sent may come to the service after it."""
+"""A list asked for so shortly before a deletion may reach the service after it."""
 EXPERIMENT = "deletions"
 SURROUNDINGS = 24
 """Bytes shown on both sides of a trace."""
 KNOWN_EVERY = 10
-"""So often the person is one of the model's."""
+"""Every so many rounds, the user is one the model knows."""
 CROWD = 3000
-"""Events of others at the end, so that a refit has something to compare on."""
+"""Events of other users at the end, which a refit needs for its comparison."""
 
 
 class Sent(NamedTuple):
@@ -79,9 +80,9 @@ class Person:
     user: str
     mail: str
     busy: bool
-    """Goes on while it is deleted."""
+    """Whether the clients go on during the deletion."""
     known: bool
-    """The model knows this person, whose id is too short to be looked for in files."""
+    """Whether the model knows this user, whose id is then too short to search files for."""
     killed: str = ""
     deleted: tuple[float, float] = (0.0, 0.0)
     """When the deletion that succeeded was sent and answered."""
@@ -90,7 +91,7 @@ class Person:
     lists: list[tuple[float, float]] = field(default_factory=list)
     """When each list was asked for, and answered (or failed)."""
     overwritten: bool = True
-    """What the answer to the deletion said of the files."""
+    """What the answer to the deletion said about the files."""
 
     @property
     def before(self) -> list[Sent]:
@@ -104,14 +105,14 @@ class Person:
 
     @property
     def heard_of(self) -> bool:
-        """Whether the person may be known again: it went on, or a list may have come after the deletion."""
+        """Whether the user may be known again: clients went on, or a list came after the deletion."""
         sent = self.deleted[0]
         late = (start for start, end in self.lists if end >= sent)
         return self.busy or any(self.killed or start > sent - SAME_SECONDS for start in late)
 
     @property
     def pieces(self) -> set[bytes]:
-        """What must be in no file."""
+        """What no file may contain."""
         texts = [self.mail, *(one.key for one in self.before)]
         if not self.heard_of and not self.known:
             texts.append(self.user)
@@ -153,7 +154,7 @@ class Client(threading.Thread):
 
 
 class Rounds:
-    """The service, and all that was found."""
+    """The service, and everything that was found."""
 
     def __init__(self, served: Served, folder: Path, items: list[str], known: list[str], seed: int) -> None:
         self.served, self.folder, self.items, self.known = served, folder, items, known
@@ -161,12 +162,12 @@ class Rounds:
         self.traces: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.apart = 0
-        """People of whom memory and store disagree."""
+        """Users on whom memory and store disagree."""
         self.unanswered = 0
         """Deletions that had to be sent again."""
 
     def round(self, number: int) -> None:
-        """One person, from the first event to the deletion and what is found right after."""
+        """One user, from the first event to the deletion and the check right after it."""
         known = number % KNOWN_EVERY == 0 and bool(self.known)
         user = self.known.pop() if known else f"user-{digits()}"
         person = Person(number, user, f"mail-{digits()}", busy=number % 2 == 1, known=known)
@@ -174,7 +175,7 @@ class Rounds:
         mail = json.dumps({"mail": person.mail})
         while self.served.ask("PUT", f"/api/users/{user}", mail).status != 204:
             time.sleep(0.05)
-        items = self.rng.sample(self.items, 60 * CLIENTS)  # none twice, so that each can be told
+        items = self.rng.sample(self.items, 60 * CLIENTS)  # none twice, so that they can be told apart
         clients = [Client(self.served, person, items[n::CLIENTS]) for n in range(CLIENTS)]
         for client in clients:
             client.start()
@@ -203,7 +204,7 @@ class Rounds:
             self._again(person)
 
     def _kill_soon(self) -> str:
-        """SIGKILL for a worker, or all, around the deletion."""
+        """Sends SIGKILL to a worker, or all, around the deletion."""
         workers = self.served.serving()
         some = workers if self.rng.random() < 1 / 3 else [self.rng.choice(workers)]
 
@@ -217,7 +218,7 @@ class Rounds:
         return "all" if some == workers else "one"
 
     def _delete(self, person: Person, clients: list[Client]) -> None:
-        """Until it is answered. 404 is an answer where an earlier one may have done it."""
+        """Sends the deletion until it is answered. 404 counts if an earlier attempt may have succeeded."""
         end, tries = time.monotonic() + DELETED_SECONDS, 0
         while time.monotonic() < end:
             start = time.monotonic()
@@ -232,10 +233,12 @@ class Rounds:
                 return
             tries += 1
             time.sleep(0.05)
-        raise SystemExit(f"a person could not be deleted in a minute: {answer.status} {answer.body[:200]!r}")
+        raise SystemExit(
+            f"a user could not be deleted within a minute: {answer.status} {answer.body[:200]!r}"
+        )
 
     def _again(self, person: Person) -> None:
-        """A replay: an event of before, with its key and a time of before."""
+        """Replays an old event, with its key and time."""
         one = person.before[0]
         body = {"user": person.user, "item": one.item, "kind": "purchase", "key": one.key}
         body["time"] = time.time() - (time.monotonic() - one.start)
@@ -246,7 +249,7 @@ class Rounds:
     # What is left
 
     def grep(self, where: str, people: list[Person], folder: Path | None = None) -> None:
-        """Counts pieces of them in the files of a folder (by default the store's)."""
+        """Counts traces of users in the files of a folder (by default the store's)."""
         whose = {piece: person for person in people for piece in person.pieces}
         for file in sorted((folder or self.folder).rglob("*")):
             if not file.is_file():
@@ -261,7 +264,7 @@ class Rounds:
                 say(f"  {where}: in {file.name} at {at} ({how}): {shown!r}")
 
     def compare(self, person: Person, when: str) -> None:
-        """Store against memory, and both against what must be there and what must not."""
+        """Compares store and memory, and both with what must be there and what must not."""
         events = self.events_of(person.user)
         keys, items = {event["key"] for event in events}, {event["item"] for event in events}
         self.traces[f"events in GET /api/users, {when}"] += sum(one.key in keys for one in person.before)
@@ -275,7 +278,7 @@ class Rounds:
         self.apart += apart
 
     def events_of(self, user: str) -> list[dict[str, Any]]:
-        """What the store holds of a person, page by page."""
+        """What the store holds about a user, page by page."""
         found: list[dict[str, Any]] = []
         after = 0
         while True:
@@ -288,7 +291,7 @@ class Rounds:
                 return found
 
     def memories(self, user: str) -> list[set[str]]:
-        """What each worker knows of a person: what could be bought again."""
+        """What each worker knows about a user: what could be bought again."""
         found: dict[str, set[str]] = {}
         for _ in range(60):
             some, worker = set[str](), ""
@@ -308,7 +311,7 @@ class Rounds:
         return list(found.values())
 
     def shown(self) -> None:
-        """People and exposures, as the service tells of them."""
+        """Users and exposures that the service still reports."""
         quiet = {person.user for person in self.people if not person.heard_of}
         deleted = {person.user: person for person in self.people}
         wall = time.time() - time.monotonic()
@@ -333,7 +336,7 @@ class Rounds:
 
 
 def crowd(served: Served, users: list[str], items: list[str], seed: int) -> None:
-    """Events of people who are not deleted."""
+    """Sends events of users who are not deleted."""
     rng = random.Random(seed)
     for start in range(0, CROWD, 500):
         rows = [
@@ -344,7 +347,7 @@ def crowd(served: Served, users: list[str], items: list[str], seed: int) -> None
 
 
 def refitted(served: Served, rounds: Rounds, models: Path) -> str:
-    """Fits anew on the store; counts what the new model knows of the deleted."""
+    """Refits on the store; counts what the new model knows about the deleted users."""
     command = [sys.executable, "-m", "crossaisle", "refit", str(served.model), "--store", str(served.store)]
     command += ["--models", str(models), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
@@ -404,11 +407,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--rounds", type=int, default=200, help="users to delete (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="worker processes of the service (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with workplace(options.model) as (folder, model):

@@ -1,12 +1,12 @@
-"""How often drift is reported where nothing moved, and where something was made to move.
-
-Shops of a hundred items whose users have tastes of their own (Dirichlet), so that events of one user are
-alike. The model's summary is of 500 users; later events are of as many or fewer. `alarms` is the share of
-seeds in which any check says other than stable, `significant` that in which any p-value is at most .05 after
-correction over all checks. Also measured: the same with events taken as independent.
+"""Measures how often drift is reported where nothing moved, and where something did.
 
     python benchmarks/drift.py --out runs/drift.json
     python benchmarks/drift.py --seeds 100 --out runs/drift.json
+
+Synthetic shops of a hundred items, whose users each have a taste of their own (Dirichlet), so that the events
+of one user are alike. The model's summary covers 500 users; later events come from `--users`. `alarms` is the
+share of seeds in which any check says other than stable, `significant` the share in which any p-value is at
+most .05 after correction over all checks. For comparison, the same is measured as if events were independent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from crossaisle.evaluate.files import write_json
 
 ITEMS, GROUPS, DIMENSIONS = 100, 10, 32
 TASTE = 15.0
-"""The smaller, the more users differ."""
+"""The smaller, the more users differ from each other."""
 CHANGES = ("none", "categories", "prices", "words", "vectors")
 
 
@@ -81,7 +81,7 @@ def one(seed: int, users: int, change: str, independent: bool) -> Drift:
 
 
 def naive(summary: Summary) -> Summary:
-    """As if events were independent."""
+    """The check as if events were independent."""
     return replace(
         summary,
         categories=Shares(summary.categories.counts),
@@ -91,10 +91,23 @@ def naive(summary: Summary) -> Summary:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=300)
-    parser.add_argument("--users", type=int, nargs="+", default=[40, 150, 500])
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=300,
+        help="synthetic shops for each number of users (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--users",
+        type=int,
+        nargs="+",
+        default=[40, 150, 500],
+        help="users with later events (default: %(default)s)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="file for the results")
     options = parser.parse_args()
     rows = []
     for users in options.users:

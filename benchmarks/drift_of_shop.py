@@ -1,9 +1,9 @@
-"""Drift in a real shop: between random groups of its users, where there is none, and from month to month.
-
-Groups: the users are dealt into two by a seeded shuffle, `--users` of them against the rest, over the same
-time. What is reported between them is a false alarm. Months: each against all that came before it.
+"""Measures drift in a real shop: between random groups of users, where there is none, and by month.
 
     python benchmarks/drift_of_shop.py --out runs/drift-of-shop.json
+
+Groups: a seeded shuffle splits the users into `--users` of them and the rest, over the same time. Whatever is
+reported between the two is a false alarm. Months: each is compared with all that came before it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,19 @@ def compared(before: Observed, now: Observed) -> Drift:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="completejourney")
-    parser.add_argument("--seeds", type=int, default=40)
-    parser.add_argument("--users", type=int, default=300)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", default="completejourney", help="a known data set with times (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=40, help="random splits into two groups (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--users", type=int, default=300, help="users of the smaller group (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="file for the results")
     options = parser.parse_args()
     dataset = load_catalogue(options.data, progress=True).dataset
     every, wanted = Observed.of(dataset), np.flatnonzero(dataset.wanted)

@@ -1,15 +1,16 @@
-"""Whether what an earlier revision has written still gives the same lists:
+"""Checks that this tree reads the model and store of an earlier revision, and gives the same lists.
 
     python benchmarks/earlier.py 7b87d98 --model demo/model --out runs/earlier
     python benchmarks/earlier.py v0.1.0 --model demo/model --out runs/earlier --users 50 --store sqlite
 
-The earlier revision, checked out into a temporary git worktree, saves the model, makes API keys and serves.
-It is sent events, changed, new and deleted items, attributes and a deletion of users, and experiments;
-then it is restarted and asked for lists of every placement. After it, this tree serves the same model from
-the same store and is asked the same; each is asked with its own parameter names. Item ids and their order
-must be equal and scores within 1e-6, and users, items, experiments and keys must be what they were. Done
-with SQLite, and with PostgreSQL where it can be started (benchmarks/local_servers.py). Only 127.0.0.1.
-Exits with 1 where something differs.
+The earlier revision is checked out into a temporary git worktree. It saves the model, makes API keys and
+serves. It is sent events, changed, new and deleted items, user attributes, the deletion of users, and
+experiments. After a restart it is asked for lists of every placement. Then this tree serves the same model
+from the same store and is asked the same; each tree is asked with its own parameter names.
+
+Item ids and their order must be equal and scores within 1e-6; users, items, experiments and keys must be what
+they were. Runs with SQLite, and with PostgreSQL where it can be started (`local_servers.py`). Uses 127.0.0.1
+only. Exits with 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ List = list[tuple[str, float]]
 def served(
     tree: Path, model: Path, store: Path | str, log: Path, options: argparse.Namespace
 ) -> Iterator[Served]:
-    """The service of a tree, which makes no key."""
+    """The service of a tree; makes no API key."""
     environment = {"PYTHONPATH": str(tree / "src")}
     service = Served(model, store, log=log, workers=options.workers, key=False, environment=environment)
     service.key = options.key
@@ -105,7 +106,7 @@ def compared(before: dict[str, List], now: dict[str, List]) -> dict[str, Any]:
 def one_store(
     kind: str, place: Path | str, trees: tuple[Path, Path], model: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Everything with one kind of store."""
+    """The whole comparison with one kind of store."""
     earlier, this = trees
     dataset = load_dataset(model / "catalogue")
     environment = {**os.environ, "PYTHONPATH": str(earlier / "src")}
@@ -137,13 +138,13 @@ def one_store(
 
 
 def stores(folder: Path, wanted: str) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Kinds of stores, and what makes one with a `url` and a `close`."""
+    """Kind of store -> what makes one, with a `url` and a `close`."""
 
     class File:
         url = folder / "store.sqlite"
 
         def close(self) -> None:
-            """It goes with its folder."""
+            """Nothing to do: the file is deleted with its folder."""
 
     for kind, make in (("sqlite", File), ("postgres", Postgres)):
         if wanted in (kind, "both"):
@@ -154,12 +155,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("revision", metavar="REV", help="the earlier one: a commit, branch or tag")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--users", type=int, default=300, help="whose lists are compared")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--store", choices=["sqlite", "postgres", "both"], default="both")
+    parser.add_argument("revision", metavar="REV", help="the earlier revision: a commit, branch or tag")
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--users", type=int, default=300, help="users whose lists are compared (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="worker processes of the service (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--store",
+        choices=["sqlite", "postgres", "both"],
+        default="both",
+        help="which store to check (default: %(default)s)",
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"revision": options.revision, "workers": options.workers}

@@ -1,17 +1,15 @@
-"""Seconds and memory of a full-ranking evaluation, all slices, against a per-user argsort of each slice.
+"""Measures time and memory of a full-ranking evaluation, beside a sort for each user and slice.
 
-    python benchmarks/evaluation_speed.py [--shared FOLDER] [--sample 500]
+    python benchmarks/evaluation_speed.py [--root DATA] [--sample 500]
 
-The data is the Beauty file of the s3rec series where the shared research data is to be had
-(`--shared` or $CROSSAISLE_SHARED), else a synthetic shop of the same size. The model is a sparse
-history times a dense item-item matrix, what a linear model costs. The naive alternative is timed on
-a sample of the cases and scaled up; its ranks must agree with ours on that sample.
+Evaluates all slices of s3rec-beauty, or of a synthetic shop of the same size if that data set is missing. The
+model is a sparse history times a dense item-item matrix, which costs what a linear model costs. The sort is
+timed on a sample of the cases and scaled up; its ranks must agree with ours there.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import time
 from pathlib import Path
@@ -20,11 +18,13 @@ import numpy as np
 import polars as pl
 
 from crossaisle.data.dataset import Dataset, Events
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import leave_last_out
-from crossaisle.data.taxonomy import Taxonomy, parse_paths
+from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.errors import FetchError
 from crossaisle.evaluate.candidates import Candidates
 from crossaisle.evaluate.results import evaluate
 from crossaisle.evaluate.slices import slices_of
@@ -33,12 +33,20 @@ N_USERS, N_ITEMS, N_EVENTS = 22_363, 12_101, 198_502
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shared", default=os.environ.get("CROSSAISLE_SHARED", "../shared"))
-    parser.add_argument("--sample", type=int, default=500, help="cases on which the naive way is timed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
+    parser.add_argument(
+        "--sample", type=int, default=500, help="cases the sort is timed on (default: %(default)s)"
+    )
     options = parser.parse_args()
-    folder = Path(options.shared) / "data" / "s3rec" / "beauty"
-    data = beauty(folder) if folder.is_dir() else synthetic()
+    try:
+        data = load_catalogue("s3rec-beauty", root=options.root).dataset
+    except FetchError:
+        if options.root:
+            raise
+        data = synthetic()
     split = leave_last_out(data)
     cases, counts = split.test, split.past.item_counts
     weights = np.random.default_rng(0).random((data.n_items, data.n_items), dtype=np.float32)
@@ -88,47 +96,29 @@ def per_user_argsort(
     return ranks
 
 
-def beauty(folder: Path) -> Dataset:
-    items = pl.read_parquet(folder / "items.parquet").sort("item_id")
-    lines = pl.read_parquet(folder / "interactions.parquet").sort("user_id", "position")
-    paths = [parse_paths(value) for value in items["category_paths"].to_list()]
-    ids = Vocabulary(items["item_id"].cast(pl.String), what="item")
-    users = Vocabulary(lines["user_id"].unique(maintain_order=True).cast(pl.String), what="user")
-    return shop(
-        users.rows(lines["user_id"].cast(pl.String)),
-        ids.rows(lines["item_id"].cast(pl.String)),
-        paths,
-        ids,
-        users,
-        "s3rec-beauty",
-    )
-
-
 def synthetic() -> Dataset:
     rng = np.random.default_rng(0)
-    users = np.sort(
+    user = np.sort(
         np.concatenate([np.tile(np.arange(N_USERS), 3), rng.integers(0, N_USERS, N_EVENTS - 3 * N_USERS)])
     )
-    items = (N_ITEMS * rng.random(N_EVENTS) ** 2).astype(np.int32)
-    paths = [((f"c{i % 6}", f"d{i % 240}"),) for i in range(N_ITEMS)]
-    ids, names = Vocabulary(range(N_ITEMS), what="item"), Vocabulary(range(N_USERS), what="user")
-    return shop(users, items, paths, ids, names, "synthetic")
-
-
-def shop(user, item, paths, ids: Vocabulary, users: Vocabulary, name: str) -> Dataset:
-    n = len(item)
+    ids, users = Vocabulary(range(N_ITEMS), what="item"), Vocabulary(range(N_USERS), what="user")
     events = Events(
-        np.asarray(user, np.int32),
-        np.asarray(item, np.int32),
+        user.astype(np.int32),
+        (N_ITEMS * rng.random(N_EVENTS) ** 2).astype(np.int32),
         None,
-        np.zeros(n, np.int8),
-        np.full(n, np.nan, np.float32),
-        np.ones(n, np.float32),
-        np.full(n, -1, np.int32),
+        np.zeros(N_EVENTS, np.int8),
+        np.full(N_EVENTS, np.nan, np.float32),
+        np.ones(N_EVENTS, np.float32),
+        np.full(N_EVENTS, -1, np.int32),
     )
-    frame = pl.DataFrame({"item_id": ids.all}).with_columns(price=pl.lit(None, pl.Float32))
     return Dataset(
-        frame, pl.DataFrame({"user_id": users.all}), events, ids, users, Taxonomy(tuple(paths)), name=name
+        pl.DataFrame({"item_id": ids.all}).with_columns(price=pl.lit(None, pl.Float32)),
+        pl.DataFrame({"user_id": users.all}),
+        events,
+        ids,
+        users,
+        Taxonomy(tuple(((f"c{i % 6}", f"d{i % 240}"),) for i in range(N_ITEMS))),
+        name="synthetic",
     )
 
 

@@ -1,14 +1,16 @@
-"""Whether what an explanation names is what the score rests on: deletion in order of the contributions.
+"""Checks that explanations name what a score rests on, by deleting what they name.
 
     python benchmarks/explanations.py demo/model --users 100
     python benchmarks/explanations.py s3rec-beauty --root shared/data --sample 4000
 
-SOURCE is a fitted model, or a known data set, of which a sample of users is fitted on. For each drawn user
-the best item that a model finds is explained, and the history's items are deleted, the largest contribution
-first. AOPC (area over the perturbation curve; Samek et al., IEEE TNNLS 2017) is the mean drop of the item's
-score over the first K deletions, relative to the score; beside it the mean fall of the item in the ranking,
-in ln(rank). Random deletion of as many items is the baseline (bar: the 95 % interval of the difference is
-above 0 for every model that looks at the history, for the blend, and for lists that a learned ranker orders).
+SOURCE is a saved model, or a known data set, of which a sample of users is fitted. For each drawn user the
+best item of a model is explained. Then items of the history are deleted, the largest contribution first. AOPC
+(area over the perturbation curve; Samek et al., IEEE TNNLS 2017) is the mean drop of the item's score over
+the first K deletions, relative to the score. The mean fall of the item in the ranking, in ln(rank), stands
+beside it.
+
+The baseline deletes as many items at random. Target: the 95 % interval of the difference lies above 0 for
+every model that reads the history, for the blend, and for lists ordered by a learned ranker.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ K = 5
 RANDOM = 3
 """Random orders per user."""
 LATEST = 50
-"""A longer history is cut to its newest events, so that five items are a part of it."""
+"""Longer histories are cut to their newest events, so that five items are a fair part of them."""
 
 Scores = Callable[[Histories], Floats]
 Evidence = Callable[[Histories, int], Floats]
@@ -48,7 +50,7 @@ Evidence = Callable[[Histories, int], Floats]
 def curves(
     score: Scores, evidence: Evidence, history: Histories, rng: np.random.Generator
 ) -> list[float] | None:
-    """Relative AOPC and mean fall in ln(rank), by contribution and at random; None: nothing to explain."""
+    """Relative AOPC and mean fall in ln(rank), by contribution and at random; None without an explanation."""
     before = score(history)[0]
     if np.isnan(before).all():
         return None
@@ -102,7 +104,7 @@ def of_blend(blend: Blend, placement: str) -> tuple[Scores, Evidence]:
 
 
 def of_ranked(recommender: Recommender, placement: str) -> tuple[Scores, Evidence]:
-    """The list with a learned ranker, which is explained by the blend whose scores the ranker deals out."""
+    """The list of a learned ranker, explained by the blend whose scores the ranker reorders."""
     _, evidence = of_blend(recommender.blend, placement)
     return lambda histories: recommender.ranker.score_batch(histories, placement), evidence
 
@@ -118,14 +120,23 @@ def cut(histories: Histories) -> Histories:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source")
-    parser.add_argument("--root", type=Path)
-    parser.add_argument("--sample", type=int, default=4000, help="users to fit on, of a known data set")
-    parser.add_argument("--users", type=int, default=100, help="users whose lists are explained")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help='a part, "blend: for_you" or "ranked: for_you"; by default all')
-    parser.add_argument("--out", type=Path)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", help="a saved model, or a known data set")
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=4000,
+        help="users to fit on, for a known data set (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--users", type=int, default=100, help="users whose lists are explained (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--only", help='one part, "blend: for_you" or "ranked: for_you" (default: all)')
+    parser.add_argument("--out", type=Path, help="also write the results to this file")
     given = parser.parse_args()
     recommender = None
     if is_known(given.source):
@@ -166,7 +177,7 @@ def main() -> None:
         given.out.write_text(json.dumps(result, indent=1) + "\n")
     silent = [name for name, row in result.items() if not row["n"]]
     below = [name for name, row in result.items() if row["n"] and not row["above_random"]]
-    print(f"not above random: {below or 'none'}; nothing of the history in: {silent or 'none'}")
+    print(f"not above random: {below or 'none'}; explanations without a history item: {silent or 'none'}")
 
 
 if __name__ == "__main__":

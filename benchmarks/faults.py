@@ -1,10 +1,12 @@
-"""What happens to everybody else: `python benchmarks/faults.py --model demo/model --out runs/faults`.
+"""Measures lists for honest clients while other clients misbehave or the disk is full.
 
-Starts `crossaisle serve` and asks it for lists over 8 connections, with nothing else going on; beside
-10,000 connections that say nothing; beside clients that send a letter a second, in heads and in bodies; and
-while the disk is full (the operating system lets the service's files grow no further, Linux only). At the end
-the service is killed, and the events in its store are compared with those it acknowledged.
-Writes `results.json`. Only 127.0.0.1.
+    python benchmarks/faults.py --model demo/model --out runs/faults
+
+Starts `crossaisle serve` and asks it for lists over 8 connections: with nothing else going on; beside 10,000
+idle connections; beside clients that send one byte a second, in heads and in bodies; and while the disk is
+full (the operating system stops the service's files from growing, Linux only). At the end the service is
+killed, and the events in its store are compared with those it acknowledged. Uses 127.0.0.1 only. Writes
+`results.json`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ BATCH = 500
 
 
 async def crowd(n: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Connections that were let in; a few hundred at a time, as the listening queue is long."""
+    """Opens connections, a few hundred at a time because the listening queue is that long."""
     found: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     for start in range(0, n, 250):
         some = (asyncio.open_connection("127.0.0.1", PORT) for _ in range(min(250, n - start)))
@@ -46,7 +48,7 @@ async def crowd(n: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter
 
 
 async def ended(client: tuple[asyncio.StreamReader, asyncio.StreamWriter], drip: bytes = b"") -> str:
-    """How a connection ends: by an answer's status, or closed. `drip`: sent every second meanwhile."""
+    """How a connection ends: the status of the answer, or closed. `drip`: sent every second meanwhile."""
     reader, writer = client
     said = b""
     try:
@@ -66,7 +68,7 @@ async def ended(client: tuple[asyncio.StreamReader, asyncio.StreamWriter], drip:
 
 
 async def beside(lists: Any, seconds: float, clients: list[Awaitable[str]]) -> dict[str, Any]:
-    """Lists for others while some clients misbehave, and how those ended."""
+    """Lists for honest clients while others misbehave, and how those connections ended."""
     start = time.perf_counter()
     waiting = [asyncio.ensure_future(client) for client in clients]
     found = await load(lists, seconds)
@@ -86,7 +88,7 @@ async def beside(lists: Any, seconds: float, clients: list[Awaitable[str]]) -> d
 
 
 async def full_disk(pid: int, store: Path, lists: Any) -> tuple[dict[str, Any], set[str]]:
-    """Batches while files cannot grow; what was refused is sent again when they can."""
+    """Sends batches while files cannot grow; resends what was refused once they can."""
     connection = await Connection().open()
     acknowledged: set[str] = set()
     answers: dict[str, int] = {}
@@ -150,12 +152,16 @@ async def measure(pid: int, store: Path, users: list[str], options: argparse.Nam
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--idle", type=int, default=10_000)
-    parser.add_argument("--slow", type=int, default=400)
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--idle", type=int, default=10_000, help="idle connections (default: %(default)s)")
+    parser.add_argument("--slow", type=int, default=400, help="slow clients (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=8.0, help="length of each measurement (default: %(default)s)"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,11 +1,11 @@
-"""Selected features against all of them: AUC of the next purchase on validation, over seeds.
-
-The bar: with at most half of the columns, no more than .002 of AUC is lost. Selection sees the training
-matrix only; the validation window comes after it. Trees stop growing by rows drawn at random, so each AUC
-is the mean of `--trees` fits; the interval of a loss is a paired bootstrap over the users of validation.
+"""Compares selected features with all of them: AUC of the next purchase on validation, over seeds.
 
     python benchmarks/features.py --out runs/features.json
     python benchmarks/features.py --data completejourney --users 600 --seeds 3 --out runs/features.json
+
+Target: at most half of the columns, and a loss of AUC of no more than .002. Selection sees the training
+matrix only; the validation window comes after it. Boosted trees stop early on rows drawn at random, so each
+AUC is the mean of `--trees` fits. The interval of a loss is a paired bootstrap over the users of validation.
 """
 
 from __future__ import annotations
@@ -28,13 +28,17 @@ RESAMPLES = 200
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="completejourney")
-    parser.add_argument("--users", type=int, default=600)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--trees", type=int, default=5, help="fits behind each AUC")
-    parser.add_argument("--encoder", default="minilm")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="completejourney", help="a known data set (default: %(default)s)")
+    parser.add_argument("--users", type=int, default=600, help="users to draw (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="draws (default: %(default)s)")
+    parser.add_argument(
+        "--trees", type=int, default=5, help="fits of the trees behind each AUC (default: %(default)s)"
+    )
+    parser.add_argument("--encoder", default="minilm", help="text encoder, or none (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="file for the results")
     options = parser.parse_args()
     dataset = load_catalogue(options.data, progress=True).dataset
     rows = []
@@ -99,7 +103,7 @@ def compared(found: Features, kept: tuple[str, ...], trees: int, seed: int) -> d
 
 
 def aucs(matrix: FeatureMatrix, rows: np.ndarray, scores: list[np.ndarray]) -> np.ndarray:
-    """AUC of each fit on some rows."""
+    """AUC of each fit, on some rows."""
     return np.array([roc_auc_score(matrix.label[rows], one[rows]) for one in scores])
 
 

@@ -1,16 +1,19 @@
-"""Three shops that learn one adapter by exchanging updates, beside each alone and beside pooled events.
+"""Compares three shops that learn an adapter by exchanging updates with each alone, and with a pool.
 
-    python benchmarks/federated.py [--root ../shared/data] [--on test] [--rounds 20] [--cases 2000]
+    python benchmarks/federated.py --cases 2000 --short
+    python benchmarks/federated.py [--root DATA] [--on test] [--rounds 20] [--cases 2000]
 
-Data: `amazon14`, of which each category is a shop with its own items and customers. Every customer's last
-event is the test, the one before validation. Figures are NDCG@10 among all items of the shop that the
-customer lacks, by full ranking. All ways take their best learning rate of --rates on validation; a shop alone
-and the pool take as many steps as all shops together, pooled ones in proportion to the shops' users.
+Each category of `amazon14` is a shop with its own items and customers. Every customer's last event is the
+test, the one before it validation. Figures are NDCG@10, by full ranking, among all items of the shop that the
+customer lacks. Every way takes its best learning rate of `--rates` on validation. A shop alone and the pool
+of all events take as many steps as all shops together; pooled steps are in proportion to the users of each
+shop.
 
-"Personal" is what each shop then makes of the shared map for itself: own steps from it on, or none, and what
-it learned alone beside it, as its validation says.
+"Personal" is what each shop makes of the shared adapter: it may take steps of its own from there, and mix in
+what it learned alone, whichever is best on its validation.
 
-Then, without --short: a shop that sends poison, under each rule; and what noise costs, with its epsilon.
+Without `--short`, two more tables: a shop that sends poisoned updates, under each rule of aggregation; and
+what noise costs, with its epsilon.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ SHOPS = ("Beauty", "Toys & Games", "Clothing, Shoes & Jewelry")
 
 
 class Poisoned:
-    """A shop that sends the opposite of what it learned, many times over."""
+    """A shop that sends the opposite of what it learned, multiplied."""
 
     def __init__(self, inner: Participant, times: float) -> None:
         self.inner, self.times, self.name, self.size = inner, times, inner.name, inner.size
@@ -49,14 +52,25 @@ class Poisoned:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--on", choices=["validation", "test"], default="test")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--cases", type=int, default=2000)
-    parser.add_argument("--rates", default="0.2,0.5,1")
-    parser.add_argument("--customers", type=int, help="learn from so many of each shop, drawn at random")
-    parser.add_argument("--short", action="store_true", help="without poison and noise")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
+    parser.add_argument(
+        "--on",
+        choices=["validation", "test"],
+        default="test",
+        help="cases to measure on (default: %(default)s)",
+    )
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of exchange (default: %(default)s)")
+    parser.add_argument("--cases", type=int, default=2000, help="cases per shop (default: %(default)s)")
+    parser.add_argument(
+        "--rates", default="0.2,0.5,1", help="learning rates to choose from (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--customers", type=int, help="learn from so many customers of each shop, drawn at random"
+    )
+    parser.add_argument("--short", action="store_true", help="leave out poisoning and noise")
     options = parser.parse_args()
     datasets = [load_catalogue("amazon14", root=options.root, domain=name).dataset for name in SHOPS]
     shops, _ = in_one_space(
@@ -83,7 +97,7 @@ def main() -> None:
 
 
 def with_fewer(shop: Member, customers: int) -> Member:
-    """The same shop, cases and all, that may learn from some customers only."""
+    """The same shop with the same cases, which learns from some customers only."""
     train = shop.split.train
     chosen = np.random.default_rng(3).permutation(train.n_users)[:customers]
     kept = train.with_events(np.isin(train.events.user, chosen))
@@ -95,7 +109,7 @@ def told(shops: Sequence[Member], adapter: Adapter, on: On, most: int) -> str:
 
 
 def robust(shops: Sequence[Member], config: FederatedConfig, on: On, most: int) -> None:
-    print("\nthe last shop sends the opposite of what it learned, 20 times over")
+    print("\nthe last shop sends the opposite of what it learned, times 20")
     for rule, largest in (("mean", 0.0), ("mean", 2.0), ("median", 2.0)):
         chosen = replace(config, rule=rule, largest_update=largest)
         for name, poison in (("honest", False), ("poisoned", True)):
@@ -103,7 +117,7 @@ def robust(shops: Sequence[Member], config: FederatedConfig, on: On, most: int) 
             members = participants(shops, chosen)
             senders = [*members[:-1], Poisoned(members[-1], 20.0) if poison else members[-1]]
             adapter = federate(senders, chosen, dimensions=shops[0].vectors.shape[1]).adapter
-            cut = f"cut at {largest:g} medians" if largest else "not cut"
+            cut = f"clipped at {largest:g} medians" if largest else "not clipped"
             print(
                 f"{rule:<8}{cut:<20}{name:<10}{told(shops, adapter, on, most)}"
                 f"   {time.perf_counter() - start:.0f} s",
@@ -112,9 +126,9 @@ def robust(shops: Sequence[Member], config: FederatedConfig, on: On, most: int) 
 
 
 def private(shops: Sequence[Member], config: FederatedConfig, on: On, most: int) -> None:
-    print("\nnoise (a multiple of what one user may give), epsilon per shop at delta = 1e-5")
+    print("\nnoise (as a multiple of what one user may contribute), epsilon per shop at delta = 1e-5")
     for noise in (0.5, 1.0):
-        # Many users and few steps: that is where a shop of this size has signal left.
+        # Many users and few steps: otherwise the noise leaves no signal in a shop of this size.
         chosen = replace(
             config, noise=noise, users=4096, clip=1.0, rounds=10, local_steps=5, learning_rate=3.0
         )

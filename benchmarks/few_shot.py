@@ -1,4 +1,4 @@
-"""The few-shot curves of more categories and seeds than `crossaisle benchmark few-shot` takes.
+"""Measures the curves of `crossaisle benchmark few-shot` on more categories and seeds.
 
     python benchmarks/few_shot.py --categories 3 --seeds 5 --out runs/few-shot
 
@@ -16,11 +16,20 @@ from crossaisle.studies.context import StudyContext
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--root")
-    parser.add_argument("--categories", type=int, default=few_shot.CATEGORIES)
-    parser.add_argument("--seeds", type=int, default=few_shot.SEEDS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", required=True, help="folder for the results")
+    parser.add_argument("--root", help="folder of the data sets, see docs/data.md")
+    parser.add_argument(
+        "--categories",
+        type=int,
+        default=few_shot.CATEGORIES,
+        help="categories to hold out (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=few_shot.SEEDS, help="seeds per category (default: %(default)s)"
+    )
     given = parser.parse_args()
     context = StudyContext(
         name="few-shot",

@@ -1,9 +1,9 @@
-"""Minutes and memory to fine-tune MiniLM on 20,000 pairs of s3rec-beauty, each mode in a process of its own.
+"""Measures time and memory to fine-tune MiniLM on 20,000 pairs of s3rec-beauty, by what is trained.
 
     python benchmarks/finetune_speed.py [--moves lora full] [--pairs 20000] [--batch 64]
 
-The weights must be on this machine (`crossaisle models pull minilm-torch`). Needs the s3rec files. Bars: LoRA
-at most 10 minutes and 4 GB, everything at most 15 minutes, on two cores.
+Each mode runs in a process of its own. Needs the s3rec files and the weights (`crossaisle models pull
+minilm-torch`). Targets on two cores: LoRA at most 10 minutes and 4 GB, all layers at most 15 minutes.
 """
 
 from __future__ import annotations
@@ -22,11 +22,24 @@ BARS = {"lora": 10.0, "full": 15.0}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--moves", nargs="+", default=list(BARS), choices=["head", "lora", "last", "full"])
-    parser.add_argument("--pairs", type=int, default=20_000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--form", default="item_item", choices=["item_item", "two_tower"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--moves",
+        nargs="+",
+        default=list(BARS),
+        choices=["head", "lora", "last", "full"],
+        help="what is trained (default: %(default)s)",
+    )
+    parser.add_argument("--pairs", type=int, default=20_000, help="training pairs (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=64, help="batch size (default: %(default)s)")
+    parser.add_argument(
+        "--form",
+        default="item_item",
+        choices=["item_item", "two_tower"],
+        help="form of the model (default: %(default)s)",
+    )
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.here:

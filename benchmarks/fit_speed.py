@@ -1,11 +1,11 @@
-"""Seconds of processor and memory to fit the models of a shop, and to fit them again with a little more data.
+"""Measures CPU time and memory to fit the models of a shop, and to refit them with a little more data.
 
     python benchmarks/fit_speed.py [--data completejourney]
 
-Fits everything that reads events on train, then on train and validation: once anew, once from what the first
-fit knows, as `run` does it. `--data s3rec-beauty` also shows what texts cost with no vector cached; the
-weights of the encoder must be on this machine (`crossaisle models pull minilm`). Where there are two cores,
-commands give each fit one thread of BLAS: OPENBLAS_NUM_THREADS=1 python ...
+Fits every model that reads events on train, then on train and validation: once from scratch ("anew") and once
+from what the first fit learned ("further"), as `crossaisle run` does. `--data s3rec-beauty` also times texts
+with no vector cached; that needs the encoder's weights (`crossaisle models pull minilm`). On two cores,
+commands give each fit one BLAS thread: OPENBLAS_NUM_THREADS=1 python benchmarks/fit_speed.py
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from crossaisle.pipeline.fit import fit_parts, peak_mb, refit, split_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="completejourney")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="completejourney", help="a known data set (default: %(default)s)")
     options = parser.parse_args()
     dataset = load_catalogue(options.data).dataset
     split = split_of(dataset, find_catalogue(options.data).split)

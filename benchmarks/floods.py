@@ -1,4 +1,4 @@
-"""What `attack.py` sends: made from the OpenAPI document of the running service, operation by operation."""
+"""The requests of `attack.py`, made from the OpenAPI document of the running service."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ BIG_HEADER = 10_000_000
 LONGEST_URL = 60_000
 """The HTTP parser takes a little more."""
 HEAVY = "heavy"
-"""Kind of questions that are right and cost much: the service may tell their sender to come again."""
+"""Kind of valid requests that cost much: the service may answer them with 503 and Retry-After."""
 OF_THE_CONNECTION = (400, 414, 431)
-"""Answers to what was no request yet, so that no operation documents them."""
+"""Statuses for what was not a request yet, which no operation documents."""
 
 
 Wanted = Callable[[str], Any]
@@ -36,13 +36,13 @@ class Attack:
     body: tuple[bytes, ...] | None = None
     content: str = "application/json"
     headers: Callable[[], bytes] | None = None
-    """Further header lines, each with its line end."""
+    """More header lines, each with its line end."""
     keyed: bool = True
     chunked: bool = False
     copies: int = 1
     documented: frozenset[int] = field(default_factory=frozenset)
     longest_ms: float = 1000.0
-    """An honest answer may wait this long."""
+    """Seconds an honest answer may take meanwhile."""
 
     @property
     def size(self) -> int:
@@ -50,9 +50,9 @@ class Attack:
         return sum(map(len, self.body or ()))
 
 
-@lru_cache(maxsize=2)  # large, and asked for in rows
+@lru_cache(maxsize=2)  # large, and needed several times in a row
 def flood(what: str, size: int) -> bytes:
-    """JSON (not always right) of `size` bytes, made of one thing over and over."""
+    """JSON (not always valid) of `size` bytes that repeats one thing."""
     between = {
         "zeros": ("[", "0,", "0]"),
         "empty-names": ("{", '"":0,', '"":0}'),
@@ -88,7 +88,7 @@ WHOLE = (
 )
 """Floods that are a whole body."""
 IN_FIELDS = ("zeros", "keys", "string")
-"""Floods in each field of a body that is right otherwise."""
+"""Floods in each field of an otherwise valid body."""
 ODD = {
     "nan": ("NaN", "Infinity", "-Infinity", '{"a":NaN}', "[NaN]"),
     "1e999": ("1e999", "-1e999", '{"a":1e999}', "9" * 400),
@@ -112,7 +112,7 @@ class Document:
                     yield method.upper(), path, methods[method]
 
     def place(self, method: str, path: str, **ids: str) -> str:
-        """A path without placeholders. What changes something gets ids of nobody, unless `ids` says so."""
+        """A path without placeholders. Changes get unknown ids, unless `ids` says otherwise."""
         reads = method == "GET"
         given = {
             "item": self.items[0] if reads else "attack-item",
@@ -130,7 +130,7 @@ class Document:
         return "", {}
 
     def object_of(self, schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        """The schema of the object in a body, and whether a list of them is sent."""
+        """The schema of the object in a body, and whether the body is a list of them."""
         if "$ref" in schema:
             schema = self.document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
         if schema.get("type") == "array":
@@ -140,7 +140,7 @@ class Document:
         return schema, False
 
     def example(self, operation: dict[str, Any]) -> dict[str, Any]:
-        """A right object."""
+        """A valid object."""
         kind, schema = self.schema(operation)
         if kind != "application/json":
             return {}
@@ -162,7 +162,7 @@ def names_in(path: str) -> list[str]:
 
 
 def attacks(document: Document, size: int, wanted: Wanted = bool) -> Iterator[Attack]:
-    """All on the shop, kind by kind. `wanted`: by the name of the kind, before something large is made."""
+    """All attacks on the shop, kind by kind. `wanted` chooses kinds by name, before large bodies are made."""
     for kind in filter(wanted, WHOLE):
         yield from of_every_operation(document, kind, (flood(kind, size),))
     if wanted("chunked"):
@@ -198,12 +198,12 @@ def with_bodies(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]
 
 
 def chunks(document: Document, size: int) -> Iterator[Attack]:
-    """Without a length: twice the limit, in chunks."""
+    """Chunked bodies of twice the limit, without a length."""
     yield from of_every_operation(document, "chunked", (flood("zeros", size),) * 2, chunked=True)
 
 
 def fields(document: Document, size: int, wanted: Wanted) -> Iterator[Attack]:
-    """Floods and odd values where the document has fields, and rows of right objects beyond every limit."""
+    """Floods and odd values in every documented field, and more valid objects than any limit allows."""
     for method, path, operation in with_bodies(document):
         place = document.place(method, path)
         found, several = document.object_of(document.schema(operation)[1])
@@ -237,7 +237,7 @@ def fields(document: Document, size: int, wanted: Wanted) -> Iterator[Attack]:
 
 
 def lines_and_pictures(document: Document, size: int, wanted: Wanted) -> Iterator[Attack]:
-    """NDJSON of bad lines, and pictures that are none."""
+    """NDJSON of bad lines, and files that are not pictures."""
     for method, path, operation in document.operations():
         place = document.place(method, path)
         for content in operation.get("requestBody", {}).get("content", {}):
@@ -291,7 +291,7 @@ def heads(document: Document) -> Iterator[Attack]:
 
 
 def heavy(document: Document) -> Iterator[Attack]:
-    """Right questions that cost much."""
+    """Valid requests that cost much."""
     long = [f"{n:03}" + "x" * 197 for n in range(100)]
     for method, template, operation in document.operations():
         asked = {p["name"] for p in operation.get("parameters", []) if p["in"] == "query"}
@@ -334,7 +334,7 @@ def heavy(document: Document) -> Iterator[Attack]:
 
 
 def without_key(document: Document, size: int, wanted: Wanted) -> Iterator[Attack]:
-    """Nobody's."""
+    """The same attacks without an API key."""
     for kind in ("zeros", "keys"):
         if wanted(named := f"{kind} without a key"):
             yield from of_every_operation(document, named, (flood(kind, size),), keyed=False)
@@ -344,7 +344,7 @@ def without_key(document: Document, size: int, wanted: Wanted) -> Iterator[Attac
 
 
 def events_of_one(document: Document) -> Iterator[Attack]:
-    """10,000 events of one id, newest first; the same, older; then 100,000 in ten batches; then again."""
+    """10,000 events of one id, newest first; 10,000 older ones; 100,000 in ten batches; then those again."""
     operation = document.document["paths"]["/api/events"]["post"]
     common: dict[str, Any] = {"path": "/api/events", "longest_ms": 200.0}
 
@@ -374,7 +374,7 @@ def events_of_one(document: Document) -> Iterator[Attack]:
 
 
 def afterwards(document: Document) -> Iterator[Attack]:
-    """What the attacks left is shown."""
+    """Asks for what the attacks left behind."""
     paths = document.document["paths"]
     for template, query in (
         ("/api/items", "?q=oat&n=100"),
@@ -395,7 +395,7 @@ def afterwards(document: Document) -> Iterator[Attack]:
 
 
 def unknown_ids(document: Document) -> Iterator[Attack]:
-    """Ids that are nobody's but look like those of the shop, which are long."""
+    """Unknown ids that look like the shop's, which are long."""
     names = ["item-99999-" + "x" * (length - 11) for length in (111, 180, 256)]
     names += ["x" * 111 + "1", "Item-00001-" + "y" * 100]
     for method, template, operation in document.operations():

@@ -1,24 +1,23 @@
-"""Lists that are not kept, over HTTP: this source tree beside another revision of it, in turns.
+"""Measures lists that are not cached, over HTTP: this source tree beside another revision, in turns.
 
     python benchmarks/fresh_lists.py 7b87d98 --model demo/model --out runs/fresh
     python benchmarks/fresh_lists.py 7b87d98 --model demo/model --other-model before/model --out runs/fresh
     python benchmarks/fresh_lists.py HEAD~1 --model demo/model --out runs/fresh --rounds 5
     python benchmarks/fresh_lists.py --items 1000000 --out runs/fresh --rounds 1
 
-`--items N` measures the synthetic shop of `large_shop.py`, which is made in `--out` once (a million: three
-minutes and 3 GB); another revision fits it itself. Without a revision this tree is measured alone.
+Without a revision this tree is measured alone. `--items N` takes the synthetic shop of `large_shop.py`, which
+is made in `--out` once (a million items: three minutes and 3 GB); another revision fits it itself.
 
-In every round each of the two starts once, with a store of its own. Before each measure every person of the
-model has one new event, so that no list is kept; then each person's list is asked for once, over eight
-connections. What goes with a product is asked for each of the products with most events, once. Everyday
-traffic asks for lists of people drawn at random, and a tenth of the requests are events. Printed are medians
-of the rounds, their ratio, and what the service's processor takes for a request, which other work on the
-machine changes least.
+In every round each tree starts once, with a store of its own. Before each measurement every user gets one new
+event, so that no list is cached. Then each user's list is asked for once, over eight connections, and what
+goes with each of the most bought products. Everyday traffic asks for lists of users drawn at random; a tenth
+of its requests are events. Prints medians of the rounds, their ratio, and the CPU time of the service for
+each request, which a busy machine changes least.
 
-Where the other revision cannot load the model, `--other-model` names one that it fitted itself, of the same
-data: users and items are those that both models know. Printed is then also what each model adds up, since one
-may do more for a list than the other; what the code alone gained shows with a model that both can load. Needs
-two cores and a quiet machine. Exits with 1 where a bar is missed.
+`--other-model` is for a revision that cannot load the model: a model it fitted itself, of the same data. Only
+users and items that both models know are asked about. Each model's parts are printed, since one may do more
+for a list than the other; what the code alone gained shows only with a model that both can load. Needs two
+cores and a quiet machine. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -52,17 +51,17 @@ BARS = {
     "goes_with": (3.0, 40.0),
     "everyday traffic, a tenth events": (3.0, 40.0),
 }
-"""Measure -> how many times as many a second, and milliseconds within which 99 of 100 are answered."""
+"""Measurement -> target for the ratio of lists a second, and for p99 in milliseconds."""
 LARGE = {100_000: (350.0, 40.0), 1_000_000: (150.0, 120.0)}
-"""Items of a synthetic shop -> how many a second, and the same milliseconds."""
+"""Items of a synthetic shop -> target for lists a second, and for p99 in milliseconds."""
 WITH_FILTERS, FILTERED = "for_you with share, quota and price", {None: 300.0, 1_000_000: 60.0}
-"""A measure; items of a synthetic shop -> how many there have to be a second."""
+"""A measurement; items of a synthetic shop -> target for lists a second."""
 MOST_MB = 12_000.0
 Figures = dict[str, dict[str, Any]]
 
 
 async def something_happens(users: list[str], items: list[str], rng: random.Random) -> None:
-    """One event of each person."""
+    """Sends one event of each user."""
     connection = await Connection().open()
     for start in range(0, len(users), 1000):
         events = [{"user": user, "item": rng.choice(items)} for user in users[start : start + 1000]]
@@ -73,13 +72,13 @@ async def something_happens(users: list[str], items: list[str], rng: random.Rand
 
 
 def processor_ms(pid: int) -> float:
-    """What a process has taken so far (Linux)."""
+    """CPU milliseconds a process has used so far (Linux)."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
     return 1000.0 * (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(pid: int, users: list[str], items: list[str], seconds: float) -> Figures:
-    """Of the service that runs."""
+    """Measures the running service."""
     rng, words, out = random.Random(0), dialect(), Figures()
 
     async def measured(name: str, work: Coroutine[Any, Any, dict[str, Any]], n: int = 0) -> None:
@@ -117,7 +116,7 @@ async def measure(pid: int, users: list[str], items: list[str], seconds: float) 
 
 
 def asked_for(models: Iterable[Path], n: int) -> tuple[list[str], list[str]]:
-    """People drawn at random and the products with most events, of those that all models know."""
+    """Users drawn at random and the products with most events, of those that all models know."""
     first, *others = models
     dataset = load_dataset(first / "catalogue")
     users, items = list(dataset.user_ids.all), dataset.item_ids.ids(dataset.item_counts.argsort())
@@ -136,7 +135,7 @@ def asked_for(models: Iterable[Path], n: int) -> tuple[list[str], list[str]]:
 
 
 def added_up(model: Path) -> str:
-    """For each kind of list, the parts whose scores it adds up; `ranker` where one was learned."""
+    """Kind of list -> the parts whose scores it adds up, and `ranker` if one was learned."""
     config = json.loads((model / "config.json").read_text())
     learned = config.get("rankers") or {}
     return "\n".join(
@@ -148,10 +147,19 @@ def added_up(model: Path) -> str:
 def main() -> None:
     """Reads the command line, measures, prints a table."""
     parser = arguments(__doc__, rounds=3, alone=True)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of everyday traffic")
-    parser.add_argument("--users", type=int, default=2000, help="people, and as many products")
-    parser.add_argument("--other-model", type=Path, help="what the other revision serves (default: --model)")
-    parser.add_argument("--items", type=int, help="of a synthetic shop, in place of --model")
+    parser.add_argument(
+        "--seconds", type=float, default=8.0, help="length of the everyday traffic (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--users",
+        type=int,
+        default=2000,
+        help="users, and as many products, to ask about (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--other-model", type=Path, help="model that the other revision serves (default: --model)"
+    )
+    parser.add_argument("--items", type=int, help="items of a synthetic shop, instead of --model")
     options = parser.parse_args()
     if (options.items is None) == (options.model is None):
         parser.error("give --model or --items")
@@ -183,7 +191,7 @@ def main() -> None:
 
 
 def report(options: argparse.Namespace, rounds: Mapping[str, list[Figures]]) -> None:
-    """Prints tables of medians and of bars, and writes everything down; exits."""
+    """Prints tables of medians and targets, writes the results and exits."""
 
     def median(name: str, kind: str, figure: str) -> float:
         return statistics.median(one[kind][figure] for one in rounds[name])

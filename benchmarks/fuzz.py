@@ -1,10 +1,11 @@
-"""Odd requests against a running service.
+"""Sends a running service thousands of generated requests, right and wrong ones.
 
-`python benchmarks/fuzz.py --cases 10000 --lines 100000 --out runs/fuzz` starts the service on a small fitted
-model, has schemathesis make requests from its OpenAPI document (right ones and wrong ones), then sends odd
-lines of NDJSON to `/api/events`. Where the picture encoder is on this machine, the model looks at pictures
-and most of those sent are real. Writes `results.json`; leaves with 1 if anything was answered with 5xx, or as
-the document does not say. Needs `pip install schemathesis`.
+    python benchmarks/fuzz.py --cases 10000 --lines 100000 --out runs/fuzz
+
+Starts the service on a small fitted model, has schemathesis generate requests from its OpenAPI document, then
+sends odd lines of NDJSON to `/api/events`. If the picture encoder is on this machine, the model reads
+pictures, and most of those sent are real. Writes `results.json`. Exits with 1 if any answer was a 5xx or not
+what the document says. Needs `pip install schemathesis`.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ import httpx
 import polars as pl
 
 CHUNK = 500
-"""Lines of one request."""
+"""Lines in one request."""
 KNOWN_ITEMS, KNOWN_USERS = ("1024306", "1007195", "834103", "x1"), ("1609",)
-"""Ids and names of models are those of the document's examples, so that these find something."""
+"""Ids and model names of the document's examples, so that these find something."""
 
 
 def pictures() -> list[bytes]:
-    """Real ones, of one colour each; none without Pillow."""
+    """Real pictures, each of one colour; none without Pillow."""
     if find_spec("PIL") is None:
         return []
     from PIL import Image
@@ -52,7 +53,7 @@ def pictures() -> list[bytes]:
 
 
 def seeing() -> dict[str, Any]:
-    """The part that looks at pictures, where its encoder is on this machine."""
+    """The part that reads pictures, if its encoder is on this machine."""
     from crossaisle.encoders.weights import image_folder
     from crossaisle.errors import FetchError
     from crossaisle.models.scorers.picture_similarity import PictureSimilarity
@@ -137,7 +138,7 @@ def small_model(folder: Path) -> Path:
 
 @contextmanager
 def service(model: Path, store: Path, log: Path) -> Iterator[str]:
-    """A running service; gives its address."""
+    """A running service; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -180,17 +181,17 @@ def picture(context, value):
     odd = made if isinstance(made, bytes) else str(made).encode()
     return PICTURES[next(TURN) % len(PICTURES)] if PICTURES and next(TURN) % 4 else odd
 """
-"""Schemathesis does not know how NDJSON and pictures are written. Most pictures are real ones."""
+"""Schemathesis cannot write NDJSON and pictures. Most pictures are real ones."""
 CHECKS = (
     *("not_a_server_error", "status_code_conformance", "content_type_conformance"),
     *("response_schema_conformance", "response_headers_conformance", "negative_data_rejection"),
     *("missing_required_header", "unsupported_method", "allow_header_conformance"),
 )
-"""All but those that ask that every question of the right form be granted: an item may be unknown."""
+"""All checks except the one that every valid request must succeed: an item may be unknown."""
 
 
 def from_document(address: str, cases: int, folder: Path, seed: int = 0) -> dict[str, Any]:
-    """Runs schemathesis; how many requests it sent, and the kinds of failures it found."""
+    """Runs schemathesis; returns how many requests it sent and the kinds of failures it found."""
     (folder / "schemathesis_hooks.py").write_text(f"PICTURES = {pictures()!r}\n{HOOKS}")
     report = folder / "schemathesis.json"
     with urllib.request.urlopen(f"{address}/openapi.json", timeout=30) as answer:
@@ -273,7 +274,7 @@ FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity", "odd")
 
 
 def odd_line(rng: random.Random) -> bytes:
-    """A line that may be an event, nearly one, or nothing of the kind."""
+    """A line that may be an event, almost one, or something else."""
     if rng.random() < 0.1:
         return rng.choice(RAW)
     event: dict[str, Any] = {"user": f"u{rng.randrange(50)}", "item": rng.choice(KNOWN_ITEMS)}
@@ -292,7 +293,7 @@ def odd_line(rng: random.Random) -> bytes:
 
 
 def with_lines(address: str, lines: int, seed: int = 0) -> dict[str, Any]:
-    """Sends odd lines in pieces of odd sizes; every line must be accounted for, in an answer of 200."""
+    """Sends odd lines in pieces of odd sizes; a 200 answer must account for every line."""
     rng = random.Random(seed)
     totals: Counter[str] = Counter()
     wrong: list[str] = []
@@ -317,7 +318,7 @@ def with_lines(address: str, lines: int, seed: int = 0) -> dict[str, Any]:
                 wrong.append(f"{answer.status_code}: {answer.text[:200]}")
                 continue
             found = answer.json()
-            # Somebody whom schemathesis had deleted may be among them.
+            # Among them may be a user whom schemathesis deleted.
             names = ("accepted", "duplicates", "forgotten", "refused")
             counted = {name: found.get(name, 0) for name in names}
             totals.update(counted)
@@ -327,14 +328,14 @@ def with_lines(address: str, lines: int, seed: int = 0) -> dict[str, Any]:
 
 
 def failed(address: str) -> int:
-    """Answers of 5xx, as the service counted them."""
+    """5xx answers, as counted by the service."""
     with urllib.request.urlopen(f"{address}/metrics", timeout=30) as answer:
         text = answer.read().decode()
     return sum(int(n) for n in re.findall(r'requests_total\{[^}]*status="5\d\d"\} (\d+)', text))
 
 
 def run(out: Path, cases: int, lines: int, seed: int = 0) -> dict[str, Any]:
-    """All of it."""
+    """The whole benchmark; returns its results."""
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     store = out / "store.sqlite"
@@ -366,11 +367,20 @@ def _kept(store: Path) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=10_000)
-    parser.add_argument("--lines", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--cases",
+        type=int,
+        default=10_000,
+        help="requests generated from the OpenAPI document (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lines", type=int, default=100_000, help="odd lines of NDJSON (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     chosen = parser.parse_args()
     found = run(chosen.out, chosen.cases, chosen.lines, chosen.seed)
     print(json.dumps(found, indent=1))

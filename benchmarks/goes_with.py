@@ -1,17 +1,16 @@
-"""What `goes_with` says, to be read by eye, and what can be counted of it: a fitted model with trips.
+"""Prints `goes_with` lists to be read, and figures about them, from a saved model of a shop with trips.
 
     python benchmarks/goes_with.py demo/model --out goes-with.json
 
-Beside products: 60 are drawn with a seed, evenly over the departments (the top of the taxonomy) and, within
-each, over its best sellers, the middle and the rest, a third of the sales each; of products that were in 20
-trips at least. The first places of each list, one line per product; and over all lists of ten: how many
-different products are shown, which share of the shown are among the 20 that are in the most trips (staples),
-and the lift of what is shown: the share of trips with the product's leaf category that have the shown leaf
-category, over the share of all trips.
+Beside products: 60 products that were in at least 20 trips, drawn with a seed, evenly over departments (the
+top of the taxonomy) and, within each, over thirds of its sales: best sellers, the middle and the rest. Prints
+the first places of each list, one line per product. Figures over all lists of ten: how many different
+products are shown; the share of staples (the 20 products in the most trips); and the lift: of trips with the
+product's leaf category, the share that has the shown leaf category, over that share of all trips.
 
-Beside carts of a person: 100 drawn households, and for each six carts of one to three products out of trips
-of anybody. Of ten places, how many two carts of one household share (mean over all pairs), how many are
-products that the household had, and the lift of what is shown given the cart.
+Beside carts: 100 drawn households with six carts each, of one to three products taken from anybody's trips.
+Figures of ten places: how many two carts of one household share (mean over all pairs), how many the household
+had before, and the lift given the cart.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Lifts:
         self.lift = (both + 1.0) * held.shape[0] / (np.outer(size, size) + held.shape[0])
 
     def of(self, cart: Rows, shown: Rows) -> float:
-        """The mean over what is shown of the largest lift by a product of the cart."""
+        """For each item shown the largest lift of a product of the cart; the mean of these."""
         return float(self.lift[np.ix_(self.codes[cart], self.codes[shown])].max(axis=0).mean())
 
 
@@ -71,7 +70,7 @@ def drawn_products(shop: Recommender, lifts: Lifts, seed: int) -> list[int]:
 
 
 def beside_products(shop: Recommender, lifts: Lifts, seed: int) -> dict[str, Any]:
-    """The lists of drawn products, and figures of them."""
+    """Lists beside drawn products, and figures about them."""
     dataset = shop.dataset
     ids, title = dataset.item_ids, dataset.items["title"]
     staples = set(np.argsort(-lifts.trips, kind="stable")[:STAPLES].tolist())
@@ -100,7 +99,7 @@ def beside_products(shop: Recommender, lifts: Lifts, seed: int) -> dict[str, Any
 
 
 def beside_carts(shop: Recommender, lifts: Lifts, seed: int) -> dict[str, float]:
-    """How much of the list of one person follows the cart."""
+    """How much of a user's list follows the cart."""
     rng, dataset = np.random.default_rng(seed), shop.dataset
     trips = dataset.basket_matrix().tocsr()
     long_enough = np.flatnonzero(np.diff(trips.indptr) >= 5)
@@ -131,9 +130,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("model", type=Path, help="a saved model")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="also write the results to this file")
     given = parser.parse_args()
     shop = Recommender.load(given.model)
     lifts = Lifts(shop.dataset)

@@ -1,18 +1,18 @@
-"""Every path that may compute on a GPU, beside the processor, in one table.
+"""Compares every path that may run on a GPU with the CPU, in one table.
 
     python benchmarks/gpu_paths.py [--weights FOLDER] [--titles 20000] [--only encode,train,sequence,parallel]
 
+Measures encoding in float32 and bfloat16; steps of LoRA and of full fine-tuning; a fit of the sequence model;
+and the losses of one process, of one under NCCL, and of two that share the GPU under gloo. A path that fails
+becomes a line of the table, and the exit status is 1. Without a GPU, the CPU half of the table is made. Takes
+about three minutes on a large GPU with 16 cores.
+
 FOLDER holds a BERT-like checkpoint: `config.json`, `tokenizer.json` and `*.safetensors`; `crossaisle models
-pull minilm-torch` prints one. Without the safetensors in it, random weights of that shape are taken, which
-cost the same; without FOLDER, a shape and a vocabulary like MiniLM's are made up. Nothing is fetched.
+pull minilm-torch` prints one. If the safetensors are missing, random weights of that shape are used, which
+cost the same; without FOLDER, shape and vocabulary are made up like MiniLM's. Nothing is downloaded.
 
 Needs torch, transformers, peft, safetensors, tokenizers, scipy and polars; sentence-transformers is measured
-where it is there. From a checkout that is not installed: PYTHONPATH=src python benchmarks/gpu_paths.py. Some
-three minutes on a large GPU with 16 cores. Without a GPU, the processor's half of the table is made.
-
-Encoding in float32 and bfloat16; steps of LoRA and of full fine-tuning; a fit of the sequence model; and the
-losses of one process, of one under NCCL, and of two that share the GPU under gloo. A path that breaks is a
-line of the table, and the exit status is then 1.
+if installed. From a checkout that is not installed: PYTHONPATH=src python benchmarks/gpu_paths.py
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BATCH = {"cpu": 32, "cuda": 256}
 STEPS = {"cpu": 4, "cuda": 40}
 """Steps that are measured; the first of them warms up."""
 READ = {"cpu": 400, "cuda": 1_000_000}
-"""Titles that are read at most."""
+"""Titles to read, at most."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,16 @@ class Line:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path)
-    parser.add_argument("--titles", type=int, default=20_000)
-    parser.add_argument("--only", default="encode,train,sequence,parallel")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", type=Path, help="folder with a checkpoint (default: synthetic weights)")
+    parser.add_argument("--titles", type=int, default=20_000, help="titles to encode (default: %(default)s)")
+    parser.add_argument(
+        "--only",
+        default="encode,train,sequence,parallel",
+        help="paths to measure, separated by commas (default: %(default)s)",
+    )
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -98,7 +104,7 @@ def main() -> None:
 
 
 def told(name: str, path: Callable[[], Iterator[Line]]) -> Iterator[Line]:
-    """The lines of one path; what breaks is a line of its own, so that the others are still measured."""
+    """The lines of one path. A failure becomes a line, so that the other paths are still measured."""
     try:
         yield from path()
     except Exception as error:
@@ -109,7 +115,7 @@ def told(name: str, path: Callable[[], Iterator[Line]]) -> Iterator[Line]:
 
 
 def encoding(folder: Path, texts: list[str], scratch: Path) -> Iterator[Line]:
-    """Titles a second, and how far vectors are from those of the processor in float32."""
+    """Titles a second, and how far vectors are from the CPU's in float32."""
     backbone, reference = Backbone.load(folder), None
     some = texts[: READ["cpu"]]
     for device in DEVICES:
@@ -183,7 +189,7 @@ def sequence(shop: Dataset) -> Iterator[Line]:
 
 
 def parallel(folder: Path, titles: int, scratch: Path) -> Iterator[Line]:
-    """Losses of the same steps by one process and by several, as `torchrun` starts them."""
+    """Losses of the same steps in one process and in several, as `torchrun` starts them."""
     device = DEVICES[-1]
     alone: np.ndarray | None = None
     for name, processes in (
@@ -222,13 +228,13 @@ def parallel(folder: Path, titles: int, scratch: Path) -> Iterator[Line]:
 
 
 class _Exchanging(World):
-    """A world of one that exchanges with itself, so that one GPU is enough to run NCCL."""
+    """A world of one that exchanges with itself, so that one GPU can run NCCL."""
 
     alone = False
 
 
 def losses_to(out: Path, folder: Path, titles: int) -> None:
-    """What one process of `parallel` does."""
+    """The work of one process of `parallel`."""
     import torch.distributed as dist
 
     device = device_of(DEVICES[-1][:4])
@@ -292,7 +298,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def made_up(titles: int) -> Dataset:
-    """A shop whose customers stay within a few topics, and whose titles say which."""
+    """A synthetic shop whose customers stay within a few topics, named in the titles."""
     rng = np.random.default_rng(0)
     topic = rng.integers(TOPICS, size=titles)
     words = np.hstack(
@@ -324,7 +330,7 @@ def made_up(titles: int) -> Dataset:
 
 
 def checkpoint(given: Path | None, made: Path) -> tuple[Path, bool]:
-    """A folder with weights, and whether they are those that were given."""
+    """A folder with weights, and whether these are the given ones."""
     if given is not None and list(given.glob("*.safetensors")):
         return given, True
     from tokenizers import Tokenizer, models, pre_tokenizers, processors

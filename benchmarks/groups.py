@@ -1,11 +1,11 @@
-"""Metrics that count items beside metrics that count groups of items, of one fit on the same test cases.
+"""Compares metrics that count items with metrics that count groups of items, for one fit and test.
 
     python benchmarks/groups.py completejourney --users 2035 --out runs/groups
 
-A group is one `group_id`, else one title and brand: what lists show once. With groups a hit on a twin of
-the answer counts, answers of one group are one, and a list has room for one item of each. Prints recall and
-NDCG at 10 of the served model and of the best single model in each slice, both ways, and the seconds of
-either measuring.
+A group is one `group_id`, or else one title and brand: what a list shows once. With groups, a hit on a
+variant of the answer counts, answers of one group are one answer, and a list has room for one item of each.
+Prints recall and NDCG at 10 of the served model and of the best single model by slice, counted both ways, and
+the seconds each way took.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", help="a known data set, such as completejourney")
-    parser.add_argument("--root", type=Path, help="the folder with its files")
-    parser.add_argument("--users", type=int, default=10_000, help="test cases, drawn with a seed")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
+    parser.add_argument(
+        "--users", type=int, default=10_000, help="test cases, drawn with a seed (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     options = parser.parse_args()
     dataset = load_catalogue(options.name, root=options.root).dataset
     fitted = fit(dataset, split_config=find_catalogue(options.name).split, model_config=ModelConfig())

@@ -1,6 +1,6 @@
 """The process behind `served.Honest`: asks a service for lists at a constant rate until its stdin ends.
 
-Its first line of stdin is JSON: an API key, users and items. It prints one line per request: when it was due,
+The first line of stdin is JSON: an API key, users and items. Prints one line per request: when it was due,
 seconds until the answer, status.
 """
 
@@ -16,13 +16,13 @@ import time
 from typing import Any
 
 AT_ONCE = 64
-"""Requests that may be running; what is due beyond that is left out."""
+"""Requests that may run at a time; more are left out."""
 GIVE_UP = 120.0
-"""Seconds after which it stops waiting for an answer."""
+"""Seconds to wait for an answer."""
 
 
 async def be_honest(port: int, rate: float, events: float) -> None:
-    """Lists, and an event now and then, until stdin ends."""
+    """Asks for lists, and sends an event now and then, until stdin ends."""
     told = json.loads(sys.stdin.readline())
     rng, users, run = random.Random(0), told["users"], f"{time.time_ns():x}"
     ended, idle, under_way = asyncio.Event(), list[Any](), set[asyncio.Task[None]]()
@@ -30,7 +30,7 @@ async def be_honest(port: int, rate: float, events: float) -> None:
     key = f"Authorization: Bearer {told['key']}\r\n" if told["key"] else ""
 
     async def once(method: str, path: str, body: bytes, again: bool) -> int:
-        """Status, 0 for none. `again`: on a connection that was used before, which may be closed by now."""
+        """Status, 0 for none. `again`: on a connection used before, which may be closed by now."""
         reader, writer = idle.pop() if again else await asyncio.open_connection("127.0.0.1", port)
         try:
             head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{key}"
@@ -84,9 +84,11 @@ def _until_closed(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--rate", type=float, default=20.0)
-    parser.add_argument("--events", type=float, default=2.0)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--port", type=int, required=True, help="port of the service")
+    parser.add_argument("--rate", type=float, default=20.0, help="lists a second (default: %(default)s)")
+    parser.add_argument("--events", type=float, default=2.0, help="events a second (default: %(default)s)")
     chosen = parser.parse_args()
     asyncio.run(be_honest(chosen.port, chosen.rate, chosen.events))

@@ -1,14 +1,14 @@
-"""Three services on 127.0.0.1, 127.0.0.2 and 127.0.0.3 with one PostgreSQL, killed at random:
+"""Kills three services that share one PostgreSQL, at random, and counts lost and duplicate events.
 
     python benchmarks/hosts.py --kills 100 --out runs/hosts
     python benchmarks/hosts.py --kills 100 --model demo/model --out runs/hosts
 
-First, with all of them up: an event is sent to one, and lists are asked of another until one of them counts
-it. Then clients send numbered batches of events, of one user each, to whichever host answers, and send again
-what was not acknowledged, under the same keys; meanwhile services are sent SIGKILL at random moments, paused
-(SIGSTOP) or cut off from the database, and started again. At the end every acknowledged event must be in the
-store once, and each host must make the same lists of them as one that was started afterwards. Without
-`--model`, a shop of 2,000 items is made up and fitted.
+The services listen on 127.0.0.1, 127.0.0.2 and 127.0.0.3. First, with all of them up, an event is sent to one
+and lists are asked of another until one of them reflects it. Then clients send numbered batches of events, of
+one user each, to whichever host answers, and resend what was not acknowledged under the same keys. Meanwhile
+services get SIGKILL at random moments, are paused (SIGSTOP) or cut off from the database, and restarted. At
+the end every acknowledged event must be in the store once, and each host must make the same lists from them
+as a host that was started afterwards. Without `--model`, a synthetic shop of 2,000 items is fitted.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ START_SECONDS = 180.0
 
 
 def made_up(folder: Path, items: int = 2000, users: int = 400) -> Path:
-    """A small shop with a model."""
+    """A small synthetic shop with a model."""
     rng = np.random.default_rng(0)
     names = [f"i{n}" for n in range(items)]
     table = pl.DataFrame(
@@ -94,7 +94,7 @@ class Host:
             return False
 
     def wait(self) -> float:
-        """Until it answers; the seconds that took."""
+        """Waits until it answers; returns the seconds."""
         start = time.perf_counter()
         while True:
             if self.ready():
@@ -126,7 +126,7 @@ class Host:
 
 @dataclass
 class Report:
-    """What came of it."""
+    """The result."""
 
     kills: int = 0
     disturbed: dict[str, int] = field(default_factory=dict)
@@ -139,17 +139,17 @@ class Report:
     """Events that are in the store twice."""
     lists_compared: int = 0
     lists_that_differ: int = 0
-    """Lists of a user, acknowledged events counted, that hosts do not agree on."""
+    """Users whose lists differ between hosts although all acknowledged events are in."""
     counted_ms: dict[str, float] = field(default_factory=dict)
-    """From an acknowledgement at one host to an answer of another that counts it, the answer included."""
+    """From an acknowledgement at one host to the end of another's answer that reflects it."""
     counted_at_once: float = 0.0
-    """Share of the events that the very next answer of the other host counted."""
+    """Share of the events that the very next answer of the other host reflected."""
     behind_ms: dict[str, float] = field(default_factory=dict)
-    """From an acknowledgement at one host to the first request to another whose answer counts it."""
+    """From an acknowledgement at one host to the first request to another whose answer reflects it."""
     next_answer_ms: dict[str, float] = field(default_factory=dict)
-    """The time of one such answer alone."""
+    """The time of one such answer."""
     last_start_seconds: float = 0.0
-    """Of a host that reads all events from the store."""
+    """Start of a host that reads all events from the store."""
     seconds: float = 0.0
 
     @property
@@ -167,7 +167,7 @@ def quantiles(values: list[float]) -> dict[str, float]:
 
 
 def lag(hosts: list[Host], items: list[str], n: int, report: Report) -> None:
-    """How soon an event at one host counts at another: a new user gets a list of their own."""
+    """How soon another host reflects an event: a new user gets a list of their own."""
     bearer = {"authorization": f"Bearer {hosts[0].key}"}
     rng, counted, behind, single, at_once = random.Random(1), [], [], [], 0
     for number in range(n):
@@ -199,7 +199,7 @@ def lag(hosts: list[Host], items: list[str], n: int, report: Report) -> None:
 
 
 class Clients:
-    """Threads that send numbered batches until told to stop; each batch to whoever answers."""
+    """Threads that send numbered batches until told to stop; each batch to any host that answers."""
 
     def __init__(self, hosts: list[Host], items: list[str], threads: int = 4) -> None:
         self.hosts, self.items = hosts, items
@@ -245,7 +245,7 @@ class Clients:
 
 
 def disturb(hosts: list[Host], database: Postgres, rng: random.Random, report: Report) -> str:
-    """Does something to one host, be it still starting, at a random moment; another one goes on."""
+    """Disturbs one host at a random moment, even while it starts; another one stays up."""
     host = rng.choice(hosts)
     assert host.process is not None
     end = time.monotonic() + START_SECONDS
@@ -338,11 +338,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--lags", type=int, default=500, help="events whose way to another host is timed")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--kills", type=int, default=100, help="hosts killed, paused or cut off (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--lags",
+        type=int,
+        default=500,
+        help="events whose way to another host is timed (default: %(default)s)",
+    )
+    parser.add_argument("--model", type=Path, help="a saved model (default: a synthetic shop)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -350,7 +357,7 @@ def main() -> None:
     (options.out / "hosts.json").write_text(json.dumps(asdict(report), indent=2) + "\n")
     print(json.dumps(asdict(report), indent=2))
     if not report.good:
-        raise SystemExit("something was lost or doubled, or hosts do not agree")
+        raise SystemExit("events were lost or duplicated, or hosts disagree")
 
 
 if __name__ == "__main__":

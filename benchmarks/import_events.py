@@ -1,13 +1,13 @@
-"""Times the import of millions of events into an integer-coded `Dataset` against the same steps in pandas.
+"""Measures the import of millions of events into a `Dataset` with integer codes, beside pandas.
 
     python benchmarks/import_events.py --rows 5000000 --out runs/import
     python benchmarks/import_events.py --rows 5000000 --beside 7b87d98 --repeat 3 --out runs/import
 
-Makes a deterministic log of purchases with text ids and some dirt, as parquet and as CSV, then runs each
-import in a process of its own and takes its wall time and peak memory. The steps, on all sides: read;
-set aside rows without an id, of unknown items and with unreadable, negative or future times, each with
-its row number, rule and content; tidy ids; text to moments; ids to integers; sort by user and time.
-`--beside REV` measures another revision of this source tree, too; runs take turns.
+Makes a deterministic log of purchases with text ids and some bad rows, as Parquet and as CSV. Runs each
+import in a process of its own and takes wall time and peak memory. All do the same: read; set aside rows
+without an id, of unknown items, or with unreadable, negative or future times, each with row number, rule and
+content; tidy ids; parse times; turn ids into integers; sort by user and time. `--beside REV` also measures
+another revision of this source tree; runs take turns.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BARS = {"seconds": 20.0, "peak_mb": 800.0, "times_faster": 3.0, "times_of_revisi
 
 
 def make(folder: Path, rows: int) -> None:
-    """`items.parquet`, `events.parquet` and `events.csv`; the same for the same number of rows."""
+    """Writes `items.parquet`, `events.parquet` and `events.csv`, which depend only on the number of rows."""
     import polars as pl
 
     rng = np.random.default_rng(0)
@@ -155,7 +155,7 @@ def pandas(folder: Path, suffix: str) -> dict[str, int]:
 
 
 def measure(folder: Path, library: str, suffix: str, tree: Path | None) -> dict[str, object]:
-    """Runs one import in a fresh process. `tree`: of the revision whose package it imports."""
+    """Runs one import in a fresh process. `tree`: the source tree of the revision to import."""
     command = [sys.executable, __file__, "--run", library, suffix, "--out", str(folder)]
     with ExitStack() as stack:
         if tree is not None:
@@ -188,18 +188,22 @@ def run(folder: Path, library: str, suffix: str) -> None:
 
 
 def told(suffix: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """How this revision's time compares."""
+    """How this tree's time compares with the others."""
     own, *others = ((str(row["library"]), float(str(row["seconds"]))) for row in rows)
     for name, seconds in others:
         print(f"{suffix}: {own[1] / seconds:.2f} times the time of {name}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--repeat", type=int, default=1, help="the fastest of this many runs counts")
-    parser.add_argument("--beside", metavar="REV", help="a commit, branch or tag to measure, too")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=5_000_000, help="events (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="folder for the results")
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="runs; the fastest counts (default: %(default)s)"
+    )
+    parser.add_argument("--beside", metavar="REV", help="a commit, branch or tag to measure as well")
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -1,13 +1,13 @@
-"""An import of more events than memory, beside other ways to code and sort them.
+"""Measures an import of more events than memory holds, beside other ways to code and sort them.
 
     python benchmarks/import_larger.py --rows 10000000 30000000 --out DIR
 
-Makes a log with text ids and some dirt as a folder of parquet files. Every way reads it, leaves out rows of
-unknown items and without a readable time, turns ids into integers and sorts by user and time: this package
-(which also books every row that is set aside, with its reason) with all events in memory, and with those of
-some users at a time; Polars' streaming engine; and DuckDB with 1 GB, where it is installed. Each runs
-in a process of its own. `memory` is what a process has of its own (RssAnon): what is read from or mapped to
-files, which the system takes back where it is needed, is in `resident` only.
+Makes a log with text ids and some bad rows, as a folder of Parquet files. Every way reads it, leaves out rows
+of unknown items and without a readable time, turns ids into integers and sorts by user and time. Compared are
+this package (which also records every row it sets aside, with the reason) with all events in memory and with
+those of some users at a time; Polars' streaming engine; and DuckDB with 1 GB, if installed. Each runs in a
+process of its own. `memory` is the process's own (RssAnon). `resident` also counts pages read or mapped from
+files, which the system can take back.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from pathlib import Path
 import numpy as np
 
 PART = 2_000_000
-"""Rows of a file."""
+"""Rows in a file."""
 ITEMS = 100_000
 
 
 def make(folder: Path, rows: int) -> None:
-    """`items.parquet` and `events/*.parquet`; the same for the same number of rows."""
+    """Writes `items.parquet` and `events/*.parquet`, which depend only on the number of rows."""
     import polars as pl
 
     (folder / "events").mkdir(parents=True)
@@ -125,7 +125,7 @@ WAYS: dict[str, Callable[[Path], int]] = {
 
 
 def run(way: str, folder: Path) -> None:
-    """Inside the fresh process: one way, its time, what it kept, and its peak memory."""
+    """Inside the fresh process: one way, its time, the rows it kept, and its peak memory."""
     most, done = [0], threading.Event()
 
     def watch() -> None:
@@ -154,8 +154,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000_000, 30_000_000])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--rows",
+        type=int,
+        nargs="+",
+        default=[10_000_000, 30_000_000],
+        help="numbers of events (default: %(default)s)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the data and the results")
     parser.add_argument("--run", choices=WAYS, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:

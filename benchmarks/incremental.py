@@ -1,11 +1,11 @@
-"""New events are added to a fitted model: seconds, and how far it is from a fit on everything.
+"""Measures adding new events to a fitted model: how long it takes, and how close to a full fit it is.
 
     python benchmarks/incremental.py [--events 1000000] [--new 10000] [--keep DIR]
 
-Makes a shop like that of `mid_size.py`. Its last events are the test, those before them are new to a model
-that was fitted on the rest. It is updated where it lies, as `crossaisle fit --incremental` does, and compared
+Makes a shop like that of `mid_size.py`. Its last events are the test; those before them are new to a model
+fitted on the rest. The saved model is updated in place, as `crossaisle fit --incremental` does, and compared
 with a fit of the same parts on the same events: scores of 1,000 users, part by part; the ten best products;
-NDCG@10 of what users bought next. Weights are 1 for all parts: an update does not touch them.
+NDCG@10 of what users bought next. All parts have weight 1, because an update does not change weights.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--new", type=int, default=10_000)
-    parser.add_argument("--keep", type=Path, help="Folder for the model; a temporary one by default.")
+    parser.add_argument(
+        "--events", type=int, default=1_000_000, help="events of the first fit (default: %(default)s)"
+    )
+    parser.add_argument("--new", type=int, default=10_000, help="events to add (default: %(default)s)")
+    parser.add_argument("--keep", type=Path, help="folder for the model (default: a temporary one)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         measure(given.keep or Path(place), given.events, given.new)
@@ -62,7 +64,7 @@ def measure(folder: Path, n_events: int, new: int) -> None:
     now, then = whole.before(first_test), whole.before(first_new)
     print(
         f"{whole.n_items:,} items, {len(then.events):,} events, {len(now.events) - len(then.events):,} new,"
-        f" {len(whole.events) - len(now.events):,} to be foretold",
+        f" {len(whole.events) - len(now.events):,} to predict",
         flush=True,
     )
     model = folder / "model"
@@ -93,7 +95,7 @@ def updated(model: Path, now: Dataset) -> Recommender:
 
 
 def timed(name: str, work: Callable[[], Made]) -> Made:
-    """Prints seconds of the clock and of all processors."""
+    """Prints wall and CPU seconds."""
     clock, processor = time.perf_counter(), time.process_time()
     made = work()
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
@@ -102,7 +104,7 @@ def timed(name: str, work: Callable[[], Made]) -> Made:
 
 
 def fitted(dataset: Dataset) -> tuple[Recommender, float]:
-    """The parts of a shop whose people buy once, fitted on some events."""
+    """The parts of a shop whose users buy once, fitted on some events."""
     parts = default_parts(dataset, encoder="none", sequence="off")
     start = time.perf_counter()
     fit_parts(parts, dataset, together=2)
@@ -127,7 +129,7 @@ def compare(updated: Recommender, refitted: Recommender, old: Recommender, now: 
 
 
 def scores(part: Scorer, histories: Histories) -> Floats:
-    """float32 (n, n_items); 0 where the part says nothing, and for what a user has."""
+    """float32 (n, n_items); 0 where the part has no score, and for what a user has."""
     found = np.nan_to_num(part.score_rows(replace(histories)))
     found[histories.owner, histories.item] = 0.0
     return found

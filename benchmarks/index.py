@@ -1,14 +1,16 @@
-"""The index in files beside other ways to search, on real embeddings, with and without filters:
+"""Compares the index in files with other indexes, on real embeddings, with and without filters.
 
     python benchmarks/index.py ITEMS.parquet --items 1000000 --out DIR
     python benchmarks/index.py ITEMS.parquet --items 10000000 --out DIR --alone
 
 ITEMS.parquet has the columns `title` and `category_paths` (a list of paths such as `Makeup > Face`), as
-`amazon14` has. Titles are encoded with MiniLM; where there are fewer than `--items`, further vectors are
-copies with noise (cosine to the original about 0.9), of the same category. Queries are means of one to three
-items of a category that are noised anew, as histories are, one at a time on one thread. Besides: the
-embedded index in memory, float32 products (BLAS), and where they are installed faiss and usearch; `--alone`
-leaves them out, for more items than fit in memory. The index (1.2 KB an item) is removed at the end.
+`amazon14` has. Titles are encoded with MiniLM. If there are fewer than `--items`, the other vectors are noisy
+copies (cosine to the original about 0.9) in the same category. A query is the noisy mean of one to three
+items of a category, like a history; queries run one at a time on one thread.
+
+Compared with the embedded index in memory, float32 products (BLAS), and faiss and usearch if installed;
+`--alone` leaves all of these out, for more items than fit in memory. The index (1.2 KB an item) is removed at
+the end.
 """
 
 from __future__ import annotations
@@ -33,9 +35,9 @@ from crossaisle.models.topk import top_k
 
 K = 10
 Search = Callable[[np.ndarray, np.ndarray | None], Any]
-"""Rows for a query float32 (1, d) among bool (n,)."""
+"""Query float32 (1, d), allowed rows bool (n,) -> rows found."""
 LISTS, PROBED = 1024, (16, 64, 256)
-"""Of faiss' inverted file: lists, and how many of them a query reads."""
+"""faiss' inverted file: number of lists, and how many of them a query reads."""
 
 
 def peak_mb() -> float:
@@ -43,7 +45,7 @@ def peak_mb() -> float:
 
 
 def others(shop: Shop, report: dict[str, Any]) -> dict[str, Search]:
-    """Other ways, with all vectors in memory."""
+    """Other indexes, with all vectors in memory."""
     vectors = shop[0 : shop.n]
     embedded = NearestRows.of(vectors)
 
@@ -119,14 +121,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--items", type=int, default=1_000_000)
-    parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument("--alone", action="store_true")
+    parser.add_argument("file", type=Path, help="Parquet file of items")
     parser.add_argument(
-        "--keep", action="store_true", help="leave the index there; one that is there is used"
+        "--items", type=int, default=1_000_000, help="vectors to search (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--queries", type=int, default=200, help="queries (default: %(default)s)")
+    parser.add_argument("--alone", action="store_true", help="leave out indexes that are kept in memory")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the index in --out; if there is one, use it"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the index and the results")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     shop = Shop.of(options.file, options.items, options.out)

@@ -1,9 +1,9 @@
-"""What the saved completejourney model gives up for its size, and how fast it loads.
+"""Measures what the saved completejourney model gives up for its size, and how fast it loads.
 
     python benchmarks/kept_weights.py [--out DIR]
 
-Compares NDCG@10 on test of the model as it is saved (leading dimensions, best neighbours,
-float16) with the same blend whose parts keep everything; then saves the former, and loads it.
+Compares NDCG@10 on the test of the model as saved (leading dimensions, best neighbours, float16) with the
+same blend whose parts keep everything, and times saving and loading it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from crossaisle.recommend.recommender import Recommender
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="also write results.json here")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, help="also write results.json to this folder")
     options = parser.parse_args()
     dataset = load_catalogue("completejourney").dataset
     split_config = find_catalogue("completejourney").split

@@ -1,15 +1,15 @@
-"""Kills a process that takes events in, again and again, and counts what was lost:
+"""Kills a process that receives events, again and again, and counts what was lost.
 
     python benchmarks/kills.py --store sqlite --kills 300 --out runs/kills
     python benchmarks/kills.py --store postgres --kills 300 --out runs/kills
     python benchmarks/kills.py --store sqlite --kills 30 --http demo/model --out runs/kills
 
-A small process opens the service's own `Store`, puts numbered batches in and says which were acknowledged.
-It is sent SIGKILL at a random moment, and started again where the first unacknowledged batch was: like a
-client that sends again what was not answered. With PostgreSQL, the database is also shut down at once
-(SIGQUIT), or one of its processes killed, while events come in; the process must find its way back by itself.
-`--http` does it to the whole service. A SIGKILL leaves the operating system alive: this tests ordering and
-recovery, not what a disk does when the power fails.
+A small process opens the service's own `Store`, writes numbered batches and says which were acknowledged. It
+gets SIGKILL at a random moment and is restarted at the first unacknowledged batch, like a client that resends
+what was not answered. With PostgreSQL, the database is also shut down immediately (SIGQUIT), or one of its
+processes killed, while events arrive; the process must recover by itself. `--http` does the same to the whole
+service. SIGKILL leaves the operating system alive: this tests ordering and recovery, not what a disk does in
+a power failure.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from crossaisle.serve.store.schema import COLUMNS
 from crossaisle.serve.store.store import Event, Store
 
 WINDOW = 16
-"""Batches that are under way at once."""
+"""Batches under way at once."""
 
 
 def batch(number: int) -> list[Event]:
-    """Always the same events for a number, of one person, so that half a batch would be seen."""
+    """The same events for the same number, of one user, so that half a batch would be noticed."""
     rng = random.Random(number)
     return [
         Event(f"{number}-{n}", f"b{number}", f"{number}-{n}", "view", 1e9 + number)
@@ -177,7 +177,7 @@ class Service:
 
 @dataclass
 class Report:
-    """What came of it."""
+    """The result."""
 
     store: str
     kills: int = 0
@@ -188,11 +188,11 @@ class Report:
     acknowledged_batches: int = 0
     acknowledged_events: int = 0
     lost: int = 0
-    """Acknowledged batches that are not there, right after a kill or at the end."""
+    """Acknowledged batches that are missing, right after a kill or at the end."""
     doubled: int = 0
-    """Events that are there twice."""
+    """Duplicate events."""
     torn: int = 0
-    """Batches of which a part is there."""
+    """Batches of which only a part is stored."""
     slowest_open_seconds: float = 0.0
     slowest_return_seconds: float = 0.0
     """From the database's start to the next acknowledgement, without a restart of the process."""
@@ -246,7 +246,7 @@ def run(options: argparse.Namespace) -> Report:
 def one_kill(process: Ingest | Service, database: Any, rng: random.Random, report: Report) -> str:
     """Waits for a random moment and kills something; the process itself is killed afterwards in any case."""
     if rng.random() < 0.1:
-        time.sleep(rng.uniform(0.0, 0.5))  # perhaps before it is open
+        time.sleep(rng.uniform(0.0, 0.5))  # possibly before the store is open
         return "process, at its start"
     end = time.monotonic() + 60
     while not process.opened.wait(0.2):
@@ -265,7 +265,7 @@ def one_kill(process: Ingest | Service, database: Any, rng: random.Random, repor
         os.kill(writing_backend(database.url), signal.SIGKILL)
         what = "database's own process"
     start, heard = time.perf_counter(), len(process.mine)
-    # What was on its way still counts as heard; a window later it must be news.
+    # Acknowledgements on their way still arrive; beyond one window they must be new.
     while len(process.mine) <= heard + WINDOW:
         if time.perf_counter() - start > 30:
             raise SystemExit("nothing was acknowledged for 30 s after the database came back")
@@ -275,7 +275,7 @@ def one_kill(process: Ingest | Service, database: Any, rng: random.Random, repor
 
 
 def writing_backend(url: str) -> int:
-    """Process id of the database's side of the writer's connection."""
+    """Process id of the database's end of the writer's connection."""
     import psycopg
 
     with psycopg.connect(url) as connection:
@@ -301,12 +301,12 @@ def check(place: str, news: set[int], report: Report) -> None:
 
 
 def latest(numbers: set[int], most: int = 50) -> list[int]:
-    """The latest ones: those a kill could reach."""
+    """The latest batches, which a kill could affect."""
     return sorted(numbers)[-most:]
 
 
 def check_all(place: str, acknowledged: set[int], report: Report) -> None:
-    """Everything: nothing lost, nothing twice, no half batches."""
+    """Checks everything: nothing lost, no duplicates, no partial batches."""
     seen: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     with closing(Store(place)) as store:
@@ -326,11 +326,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
-    parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--http", metavar="MODEL", help="kill the whole service with this model")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--store",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="kind of store (default: %(default)s)",
+    )
+    parser.add_argument("--kills", type=int, default=300, help="times to kill (default: %(default)s)")
+    parser.add_argument("--http", metavar="MODEL", help="kill the whole service, with this saved model")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument("--ingest", metavar="STORE", help=argparse.SUPPRESS)
     parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -345,7 +350,7 @@ def main() -> None:
     (options.out / name).write_text(json.dumps(asdict(report), indent=2) + "\n")
     print(json.dumps(asdict(report), indent=2))
     if not report.good:
-        raise SystemExit("something was lost, doubled or torn, or the store did not open")
+        raise SystemExit("events were lost, duplicated or partly stored, or the store did not open")
 
 
 if __name__ == "__main__":

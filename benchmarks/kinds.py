@@ -1,7 +1,10 @@
-"""A planted shop in which carts foretell purchases, looks do not, and a third of what is bought goes back.
+"""Measures what telling kinds of events apart gains, in a synthetic shop where kinds matter.
 
-Measures the next purchases with kinds told apart and with all events alike, as a log without kinds is read,
-and prints the weights that were found. `python benchmarks/kinds.py [--users 1500] [--seed 0] [--out FILE]`.
+    python benchmarks/kinds.py [--users 1500] [--seed 0] [--out FILE]
+
+In this shop carts predict purchases, looks do not, and a third of what is bought is returned. Compares the
+prediction of the next purchases with kinds told apart and with all events alike, as a log without kinds is
+read, and prints the weights that were chosen. Exits with 1 if the target is missed.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import Fitted, fit
 
 NEEDS = 24
-"""Things people may need; each is a category."""
+"""Needs of people; each is a category."""
 EACH = 14
 """Items per need."""
 START = 1_700_000_000
@@ -133,10 +136,12 @@ def compare(users: int, seed: int) -> dict[str, Any]:
 
 def main() -> None:
     """Prints the figures; ends with 1 where the bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--users", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--users", type=int, default=1500, help="users of the shop (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="also write the results to this file")
     options = parser.parse_args()
     found = compare(options.users, options.seed)
     text = json.dumps(found, indent=2)

@@ -1,11 +1,11 @@
-"""`goes_with` on completejourney with a knowledge file drafted from the training trips, and without.
+"""Compares `goes_with` on completejourney with and without a knowledge file drafted from training trips.
 
     python benchmarks/knowledge.py --out knowledge.json
 
-The file is drafted from training trips only and not edited. Weights are chosen on validation carts, once with
-the part and once without, for three sets of parts: all that a cart is asked; those that know no trips
-(popularity and texts); popularity alone. Then test, once, with parts fitted on train and validation. "rare":
-a hit counts one over the root of the product's events; "lower half": only targets among the less bought half
+The draft uses training trips only and is not edited. Weights are chosen on validation carts, with the part
+and without it, for three sets of parts: all that a cart is asked; those that know no trips (popularity and
+texts); popularity alone. The test is used once, with parts fitted on train and validation. "rare": a hit
+counts one over the square root of the product's events. "lower half": only targets among the less bought half
 of all events.
 """
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="file for the results")
     given = parser.parse_args()
     start = time.perf_counter()
     dataset = load_catalogue(NAME).dataset
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def measured(blend: Blend, cases: EvalCases, known: Any) -> dict[str, Any]:
-    """R@10 of each set of weights with its interval, and what the part changes."""
+    """R@10 of each set of weights with its interval, and the change due to the part."""
     counts = np.maximum(known.item_counts, 1).astype(np.float64)
     order = np.argsort(-counts, kind="stable")
     lower = np.zeros(len(counts), bool)
@@ -122,7 +122,7 @@ def recommended(blend: Blend, cases: EvalCases, name: str, known: Any) -> Any:
 
 
 def recalls(rows: Any, cases: EvalCases, worth: Any) -> Floats:
-    """float32 (n,): worth found over the worth that ten places can find; NaN where no target has any."""
+    """float32 (n,): value of the hits over the most that ten places can hold; NaN where no target has any."""
     out = np.full(len(cases), np.nan, np.float32)
     for at, (start, end) in enumerate(zip(cases.target_indptr[:-1], cases.target_indptr[1:], strict=True)):
         targets = cases.target[start:end]

@@ -1,11 +1,12 @@
-"""A synthetic shop of 100,000 or a million items, fitted and saved as a real model folder.
+"""Makes a synthetic shop of 100,000 or a million items, and compares its searched lists with exact ones.
 
-Encoding a million titles takes 20 minutes, so only the few thousand kinds of product are encoded; the vector
-of an item is that of its kind plus seeded noise, whitened like any other. Everything else is what a shop
-gets whose people do not buy again, but for `slit`, whose closed form is too large an undertaking here.
+    python benchmarks/large_shop.py --items 1000000 --out DIR
 
-`python benchmarks/large_shop.py --items 1000000 --out DIR` compares lists that are searched for with those
-made from the scores of all items: what they share, what their scores add up to, and how long either takes.
+The shop is fitted and saved as a real model folder. Encoding a million titles takes 20 minutes, so only the
+few thousand kinds of product are encoded: an item's vector is that of its kind plus seeded noise, whitened
+like any other. It has all the parts of a shop whose customers do not buy again, except `slit`, whose closed
+form is too large here. Compares lists made by search with lists made from the scores of all items: how many
+items they share, the sum of their scores, and their time.
 """
 
 from __future__ import annotations
@@ -67,14 +68,14 @@ KINDS = (
 )
 SIZES = ("small", "medium", "large", "set of 2", "set of 4", "refill", "gift box", "spare part")
 NOISE = 0.9
-"""Length of an item's own part beside that of its kind."""
+"""Length of an item's own vector, relative to that of its kind."""
 USERS, EVENTS = 10_000, 20
 FAVOURITES = 4
-"""Kinds of product that a person buys."""
+"""Kinds of product that a user buys."""
 
 
 def made(out: Path, n_items: int) -> Path:
-    """The folder of the fitted shop below another one; made where it is not there yet."""
+    """The folder of the fitted shop within another one; made if missing."""
     folder = out / f"model-{n_items}"
     if not folder.is_dir():
         make(folder, n_items)
@@ -101,7 +102,7 @@ def make(folder: Path, n_items: int, *, seed: int = 0) -> None:
     for part in parts.values():
         part.fit(dataset)
     parts["encoder"] = _encoder([text for _, _, text in kinds], of_item, dataset, latest, rng)
-    # Every part has its say, so that every part costs.
+    # Every part has a weight, so that every part costs time.
     people = {"popularity": 0.1, "item_knn": 1.0, "category_link": 1.0, "tfidf": 0.2, "encoder": 0.3}
     weights = {"for_you": people, "similar": {"tfidf": 1.0, "encoder": 1.0}}
     Recommender(dataset, Blend(parts=parts, weights=weights)).save(folder)
@@ -147,7 +148,7 @@ def _dataset(kinds: list[tuple[str, str, str]], of_item: np.ndarray, rng: np.ran
 
 
 def _events(of_item: np.ndarray, n_kinds: int, rng: np.random.Generator) -> Events:
-    """People buy of a few kinds; within a kind, one item in ten has nine sales in ten."""
+    """Users buy a few kinds; within a kind, one item in ten has nine sales in ten."""
     by_kind = np.argsort(of_item, kind="stable")
     start = np.concatenate([[0], np.cumsum(np.bincount(of_item, minlength=n_kinds))])
     lengths = 1 + rng.poisson(EVENTS - 1, USERS)
@@ -196,7 +197,7 @@ def _around(centres: Floats, which: np.ndarray, rng: np.random.Generator) -> Flo
 
 
 def compare(folder: Path, people: int, *, seed: int = 1) -> dict[str, dict[str, float]]:
-    """For each of `FILTERS`, the means over some people."""
+    """For each of `FILTERS`, the means over some users."""
     base = Recommender.load(folder)
     shop = LiveRecommender(base, LiveHistories())
     names = (
@@ -223,10 +224,14 @@ def compare(folder: Path, people: int, *, seed: int = 1) -> dict[str, dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--people", type=int, default=40)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the shop")
+    parser.add_argument("--items", type=int, default=100_000, help="items of the shop (default: %(default)s)")
+    parser.add_argument(
+        "--people", type=int, default=40, help="users whose lists are compared (default: %(default)s)"
+    )
     options = parser.parse_args()
     found = compare(made(options.out, options.items), options.people)
     (options.out / f"lists-{options.items}.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -1,13 +1,13 @@
-"""Ways to fit EASE and SLIT without an n x n matrix, beside the dense solution: seconds, size, NDCG@10.
+"""Compares ways to fit EASE and SLIT without a dense n x n matrix: CPU seconds, size and NDCG@10.
 
     python benchmarks/linear.py --data s3rec-beauty --out FILE.json
 
-Leave-last-out; every way gets the same examples, queries and penalty (that of the defaults, not tuned here).
-`neighbours`: each item is regressed on those it was most with, as the models do it. `eigenvectors`: the
-leading ones of the item-item matrix. `texts`: weights that are linear in the encoder's vectors. `SANSA`
-(Spišák et al., RecSys 2023): a sparse approximate inverse by the authors' package, where it is installed
-(`pip install sansa`; it needs SuiteSparse's headers). Seconds are those of the processor, with one thread of
-BLAS: OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1.
+Leave-last-out; every way gets the same examples, queries and penalty (the default one, not tuned here).
+`neighbours`: each item is regressed on those it most often occurs with, as the models do it. `eigenvectors`:
+the leading ones of the item-item matrix. `texts`: weights that are linear in the encoder's vectors. `SANSA`
+(Spišák et al., RecSys 2023): a sparse approximate inverse by the authors' package, if installed (`pip install
+sansa`; it needs SuiteSparse's headers). The baseline is the dense solution; `--no-dense` leaves it out. Use
+one BLAS thread: OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def weighted(weights: sparse.csr_matrix) -> Scores:
 
 
 def ways(split, sizes: list[int], dense: bool) -> dict[str, Callable[[], tuple[Scores, int]]]:
-    """Name -> what fits it: a function of queries, and how many numbers it keeps."""
+    """Name -> what fits it and returns a function of queries and how many numbers it stores."""
     past = split.past
     n = past.n_items
 
@@ -61,7 +61,7 @@ def ways(split, sizes: list[int], dense: bool) -> dict[str, Callable[[], tuple[S
     def eigenvectors(rank: int):
         gram, together = products()
         value, vector = eigsh(gram.astype(np.float32), k=rank, which="LA")
-        # What the vectors leave over counts as a diagonal.
+        # What the vectors do not explain is a diagonal.
         left = vector * (1.0 / (value + RIDGE) - 1.0 / RIDGE)
         right = np.ascontiguousarray((together.T @ vector).T)
         rest = together / RIDGE
@@ -124,7 +124,7 @@ def ways(split, sizes: list[int], dense: bool) -> dict[str, Callable[[], tuple[S
 
 
 def quality(scores: Scores, split, users: int) -> dict[str, float]:
-    """NDCG@10 by slice, as everywhere."""
+    """NDCG@10 by slice, as in `crossaisle evaluate`."""
     order = np.random.default_rng(0).permutation(len(split.test))[:users]
     some = replace(split, test=split.test.take(np.sort(order)))
 
@@ -138,13 +138,23 @@ def quality(scores: Scores, split, users: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="s3rec-beauty")
-    parser.add_argument("--neighbours", type=int, nargs="+", default=[50, 100, 250, 500])
-    parser.add_argument("--users", type=int, default=1_000_000)
-    parser.add_argument("--only", help="ways whose name has this in it")
-    parser.add_argument("--no-dense", action="store_true")
-    parser.add_argument("--out", type=Path)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="s3rec-beauty", help="a known data set (default: %(default)s)")
+    parser.add_argument(
+        "--neighbours",
+        type=int,
+        nargs="+",
+        default=[50, 100, 250, 500],
+        help="numbers of neighbours to try (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--users", type=int, default=1_000_000, help="users to fit on, at most (default: %(default)s)"
+    )
+    parser.add_argument("--only", help="only ways whose name contains this")
+    parser.add_argument("--no-dense", action="store_true", help="leave out the dense solution")
+    parser.add_argument("--out", type=Path, help="also write the results to this file")
     options = parser.parse_args()
     split = leave_last_out(load_catalogue(options.data).dataset)
     found = {}

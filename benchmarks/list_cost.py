@@ -1,15 +1,14 @@
-"""What a list costs that is not kept: processor time in this source tree beside another revision of it:
+"""Measures the CPU time of a list that is not cached: this source tree beside another revision of it.
 
     python benchmarks/list_cost.py HEAD~1 --model demo/model
     python benchmarks/list_cost.py HEAD~1 --model demo/model --rounds 5 --users 400
     python benchmarks/list_cost.py --exact --model demo/model --users 400
 
-Every round runs each of the two once, in a process of its own that answers the same questions as the service
-does, one at a time and eight together, with nothing kept. Printed are milliseconds of the processor per list,
-the median of the rounds, which other work on the machine changes little. Compared is also what the lists
-hold: the share of the ten items of each list of the other revision that the same list has here, and the gain
-of these lists (NDCG, with the other revision's list as the ideal). With `--exact` the other is this source
-tree where nothing is nominated by rough scores: all items are scored exactly.
+Every round runs each tree once, in a process of its own that answers the same queries as the service does,
+one at a time and eight together, without a cache. Prints milliseconds of CPU time per list, the median of the
+rounds, which a busy machine changes little. It also compares the lists: the share of the other revision's ten
+items that this tree shows too, and their NDCG with the other revision's list as the ideal. `--exact` compares
+with this source tree when all items are scored exactly and rough scores nominate nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ Lists = dict[str, list[list[str]]]
 
 
 def questions(users: list[str], items: list[str], n: int) -> dict[str, list[dict[str, Any]]]:
-    """Kind of list -> the fields of `n` queries of it."""
+    """Kind of list -> the fields of `n` such queries."""
     rng = random.Random(0)
 
     def user() -> str:
@@ -61,9 +60,9 @@ def questions(users: list[str], items: list[str], n: int) -> dict[str, list[dict
 
 
 def measure(model: Path, n: int, *, exact: bool) -> dict[str, Any]:
-    """Of the tree that this process imports: milliseconds per list by kind, alone and together, and lists.
+    """Milliseconds per list by kind, alone and in batches, and the lists, of the tree this process imports.
 
-    `exact`: without what makes rough scores possible.
+    `exact`: without rough scores.
     """
     from crossaisle.data.query import Query
     from crossaisle.recommend.recommender import Recommender
@@ -102,7 +101,7 @@ def measure(model: Path, n: int, *, exact: bool) -> dict[str, Any]:
 
 
 def alike(then: list[list[str]], now: list[list[str]]) -> tuple[float, float]:
-    """Share of the items of each list `then` that the list `now` has, and its NDCG."""
+    """Share of the items of each list `then` that `now` has too, and the NDCG of `now`."""
     overlap, gain = [], []
     for old, new in zip(then, now, strict=True):
         if old:
@@ -122,11 +121,13 @@ def run(tree: Path, options: argparse.Namespace, *, exact: bool = False) -> dict
 
 def main() -> None:
     """Reads the command line, measures, prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("revision", nargs="?")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--users", type=int, default=80, help="questions of each kind")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("revision", nargs="?", help="the revision to compare with: a commit, branch or tag")
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--users", type=int, default=80, help="queries of each kind (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (default: %(default)s)")
     parser.add_argument("--exact", action="store_true", help="compare with exact scores of all items")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -141,7 +142,7 @@ def main() -> None:
             rounds = [
                 (run(tree, options, exact=options.exact), run(HERE, options)) for _ in range(options.rounds)
             ]
-    print(f"{'ms of the processor per list':<32}{'alone':>16}{'eight at once':>18}{'overlap':>10}{'NDCG':>9}")
+    print(f"{'CPU ms per list':<32}{'alone':>16}{'eight at once':>18}{'overlap':>10}{'NDCG':>9}")
     for kind in rounds[0][0]["cost"]:
         cells = [
             " -> ".join(
@@ -152,7 +153,7 @@ def main() -> None:
         overlap, gain = alike(rounds[0][0]["lists"][kind], rounds[0][1]["lists"][kind])
         print(f"{kind:<32}{cells[0]:>16}{cells[1]:>18}{overlap:>10.4f}{gain:>9.4f}")
     warm = " -> ".join(f"{statistics.median(r[side]['warm'] for r in rounds):.2f}" for side in (0, 1))
-    print(f"seconds of the processor to prepare a service: {warm}")
+    print(f"CPU seconds to prepare a service: {warm}")
 
 
 if __name__ == "__main__":

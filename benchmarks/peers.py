@@ -1,14 +1,14 @@
-"""crossaisle beside implicit, LensKit, RecTools and RecBole: same files, split, masks, metrics and minutes.
+"""Compares crossaisle with implicit, LensKit, RecTools and RecBole on the same data, split and metrics.
 
     python benchmarks/peers.py s3rec-beauty --out DIR [--minutes 5] [--cases 10000] [--peers implicit-als ...]
 
 Each library is installed in an environment of its own below `--environments` (several GB: RecTools, LensKit
-and RecBole bring torch) and is given the events of train and validation as numbers. Settings are tried for
-`--minutes` of processor time (on a GPU: of the clock) per model on validation; then the model is fitted on
-train and validation and scores the users of the test, whose answers it never sees. One thread each. Prints
-and writes NDCG@10 slice by slice, `results.json` (rows as `crossaisle benchmark` writes them) and
-`peers.json` (settings, seconds, memory). Scores that lie in `--out` for the same minutes and cases are used
-again.
+and RecBole bring torch) and gets the events of train and validation as numbers. Settings are tried on
+validation for `--minutes` of CPU time per model (wall time on a GPU). The model is then fitted on train and
+validation and scores the users of the test, whose answers it never sees. One thread each.
+
+Prints NDCG@10 by slice and writes `results.json` (rows like those of `crossaisle benchmark`) and `peers.json`
+(settings, seconds, memory). Scores already in `--out` for the same minutes and cases are used again.
 """
 
 from __future__ import annotations
@@ -57,22 +57,36 @@ def main() -> None:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     every = [f"{library}-{model}" for library, models in MODELS.items() for model in models]
-    parser.add_argument("dataset")
+    parser.add_argument("dataset", help="a known data set, such as s3rec-beauty")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--minutes", type=float, default=5.0, help="processor minutes of tuning per model")
-    parser.add_argument("--cases", type=int, default=10_000, help="test queries, drawn with a seed")
-    parser.add_argument("--peers", nargs="+", default=every, choices=every, metavar="LIBRARY-MODEL")
-    parser.add_argument("--root", type=Path, help="folder of data that cannot be downloaded")
-    parser.add_argument("--environments", type=Path, default=Path("runs/peers"), help="folder of the venvs")
     parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="of the peers that use torch"
+        "--minutes", type=float, default=5.0, help="tuning per model, in CPU minutes (wall minutes on a GPU)"
+    )
+    parser.add_argument("--cases", type=int, default=10_000, help="test queries, drawn with a seed")
+    parser.add_argument(
+        "--peers",
+        nargs="+",
+        default=every,
+        choices=every,
+        metavar="LIBRARY-MODEL",
+        help="models to compare with",
+    )
+    parser.add_argument("--root", type=Path, help="folder of data sets that cannot be downloaded")
+    parser.add_argument(
+        "--environments",
+        type=Path,
+        default=Path("runs/peers"),
+        help="folder for the environments of the libraries",
+    )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="device of the peers that use torch"
     )
     parser.add_argument(
         "--python",
         type=Path,
-        help="an interpreter that has all the peers, instead of environments of their own",
+        help="an interpreter with all the libraries, instead of environments",
     )
-    parser.add_argument("--alone", action="store_true", help="the peers only: crossaisle is not fitted")
+    parser.add_argument("--alone", action="store_true", help="measure the peers only, without crossaisle")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     dataset = load_catalogue(options.dataset, root=options.root).dataset
@@ -83,7 +97,7 @@ def main() -> None:
     for name in options.peers:
         library = name.split("-", 1)[0]
         if options.python is None:
-            os.environ.pop("PYTHONPATH", None)  # not for environments of others
+            os.environ.pop("PYTHONPATH", None)  # not for the environments of the libraries
         python = options.python or _environment(library, options.environments)
         asked = {"minutes": options.minutes, "cases": options.cases, "device": options.device}
         about = _score(name, python, options.out, asked)
@@ -114,7 +128,7 @@ def _beside_ours(
 
 
 class FromFile:
-    """Scores that were written for the users, or the baskets, of some cases."""
+    """Scores that a library wrote for the users, or baskets, of some cases."""
 
     def __init__(self, file: Path, cases: EvalCases) -> None:
         self._scores = np.load(file, mmap_mode="r")
@@ -131,13 +145,13 @@ class FromFile:
 
 
 def _key(histories: Histories, at: int) -> int | bytes:
-    """A user, or what lies in a basket of nobody."""
+    """A user, or the items of an anonymous basket."""
     user = int(histories.user[at])
     return user if user >= 0 else histories.items_of(at).tobytes()
 
 
 def _asked(cases: EvalCases) -> np.ndarray:
-    """int64: the cases that peers are asked: known users, or all baskets where all are baskets of nobody."""
+    """int64: the cases peers are asked about: known users, or all baskets where all are anonymous."""
     known = np.flatnonzero(cases.histories.user >= 0)
     return known if len(known) else np.arange(len(cases))
 
@@ -148,7 +162,7 @@ def _sampled(split: Split, most: int) -> Split:
 
 
 def _write(split: Split, folder: Path) -> None:
-    """What the peers are given, as numbers."""
+    """Writes what the peers get, as numbers."""
     for name, part in (("train", split.train), ("past", split.past)):
         np.savez(folder / f"{name}.npz", **_events(part), counts=not split.validation.mask_seen)
     asked = split.validation.take(_asked(split.validation))
@@ -183,7 +197,7 @@ def _events(dataset: Dataset) -> dict[str, Any]:
 
 
 def _environment(library: str, folder: Path) -> Path:
-    """The interpreter of an environment that has the library; made once."""
+    """The interpreter of the library's environment, which is made once."""
     place = folder / library
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not (place / "ready").exists():
@@ -195,7 +209,7 @@ def _environment(library: str, folder: Path) -> Path:
 
 
 def _score(name: str, python: Path, folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """What a script says of its model; None, after a line, where it failed."""
+    """What a script reports about its model; None if it failed, after printing why."""
     library, model = name.split("-", 1)
     out = folder / f"{name}.npy"
     record = out.with_suffix(".json")
@@ -223,7 +237,7 @@ def _score(name: str, python: Path, folder: Path, asked: dict[str, Any]) -> dict
 
 
 def table(evaluation: Evaluation, peers: Sequence[str]) -> str:
-    """Markdown: NDCG@10 per slice, and what the best peer is behind crossaisle."""
+    """A Markdown table: NDCG@10 by slice, and how far the best peer is behind crossaisle."""
     slices = [name for name in SLICES if name in evaluation.slices]
     lines = [
         "| N@10 | " + " | ".join(slices) + " | fit |",

@@ -1,12 +1,11 @@
-"""Search in PostgreSQL with pgvector beside the embedded index, on real embeddings, with and without filters:
+"""Compares search in PostgreSQL with pgvector with the embedded index, with and without filters.
 
     python benchmarks/pgvector.py ITEMS.parquet --items 200000 --out runs/pgvector
 
 ITEMS.parquet has the columns `title` and `category_paths` (a list of paths such as `Makeup > Face`), as
-`amazon14` has. Titles are encoded with MiniLM; where there are fewer than `--items`, further vectors are
-copies with noise (cosine to the original about 0.9), of the same category. Queries are means of one to three
-items of a category that are noised anew, as histories are. Both answer one query at a time on one connection
-or thread.
+`amazon14` has. Titles are encoded with MiniLM. If there are fewer than `--items`, the other vectors are noisy
+copies (cosine to the original about 0.9) in the same category. A query is the noisy mean of one to three
+items of a category, like a history. Both answer one query at a time, on one connection or thread.
 """
 
 from __future__ import annotations
@@ -32,11 +31,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--items", type=int, default=200_000)
-    parser.add_argument("--queries", type=int, default=300)
-    parser.add_argument("--ef-search", type=int, default=160)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("file", type=Path, help="Parquet file of items")
+    parser.add_argument("--items", type=int, default=200_000, help="vectors to search (default: %(default)s)")
+    parser.add_argument("--queries", type=int, default=300, help="queries (default: %(default)s)")
+    parser.add_argument(
+        "--ef-search",
+        type=int,
+        default=160,
+        help="candidates that pgvector's HNSW index looks at (default: %(default)s)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     shop = Shop.of(options.file, options.items, options.out)

@@ -1,10 +1,10 @@
-"""What a learned ranker adds to the blend, slice by slice, on validation and then on test.
+"""Measures what a learned ranker adds to the blend, by slice, on validation and then on the test.
 
     python benchmarks/ranker.py s3rec-beauty --root DATA [--cases N] [--out DIR]
 
-Fits the shop with `crossaisle[rank]`, prints what was tried on validation, then measures NDCG@10 of the
-blend and of the same blend with its rankers on the same test cases, with the paired 95 % interval of the
-difference, and the processor time of one list with both.
+Fits the shop with `crossaisle[rank]` and prints what was tried on validation. Then compares NDCG@10 of the
+blend with and without its rankers on the same test cases, with the paired 95 % interval of the difference,
+and the CPU time of one list with both.
 """
 
 from __future__ import annotations
@@ -29,15 +29,19 @@ from crossaisle.pipeline.ranker_trial import SLICES
 from crossaisle.recommend.recommender import Recommender
 
 TIMED = 100
-"""Lists whose processor time is taken."""
+"""Lists whose CPU time is measured."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", help="a known data set, such as s3rec-beauty")
-    parser.add_argument("--root", type=Path, help="the folder with its files")
-    parser.add_argument("--cases", type=int, default=7000, help="test cases, drawn with a seed")
-    parser.add_argument("--out", type=Path, help="also write ranker.json here")
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
+    parser.add_argument(
+        "--cases", type=int, default=7000, help="test cases, drawn with a seed (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, help="also write ranker.json to this folder")
     options = parser.parse_args()
     dataset = load_catalogue(options.name, root=options.root).dataset
     fitted = fit(dataset, split_config=find_catalogue(options.name).split, model_config=ModelConfig())
@@ -101,7 +105,7 @@ def table(scorers: Any, cases: EvalCases, past: Recommender, names: tuple[str, .
 
 
 def milliseconds(fitted: Fitted) -> dict[str, float]:
-    """Processor time of the scores of one list, one history at a time."""
+    """CPU milliseconds of the scores of one list, one history at a time."""
     past = fitted.past
     plain = past.replaced(rankers={})
     histories = [past.histories.take([row]) for row in range(TIMED)]

@@ -1,12 +1,12 @@
-"""Encoding, and lists for all users, on two Ray workers beside one process; then with a worker killed.
+"""Compares two Ray workers with one process, for encoding and for lists of all users.
 
     python benchmarks/ray_workers.py --titles 8192 --repeats 3 [--model demo/model]
 
-Titles are made up of a shop's words. The two ways take turns, each with an empty cache; on a machine that
-others use, compare within a turn, and rather by processor time. Wall time is given as a whole, with the start
-of the workers (they load Python and the model), and from the first result to the last, which is what remains
-of a long job. Processor time is that of the work, in workers and driver, without their start and without
-Ray's own daemons. One process reads with two threads, a worker with one.
+Titles are drawn from a shop's words. The two ways take turns, each with an empty cache; one more turn kills a
+worker. On a machine that others use, compare within a turn, and CPU time rather than wall time. Wall time is
+given in full, including the start of the workers (they load Python and the model), and from the first result
+to the last, which is what counts for a long job. CPU time is that of the work, in workers and driver, without
+their start and without Ray's own daemons. The one process reads with two threads, a worker with one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ WORDS = (
 
 @dataclass(frozen=True)
 class Watched:
-    """A task whose workers note their processor time, and of which one may be killed."""
+    """A task whose workers record their CPU time, and of which one may be killed."""
 
     task: Callable[[], Callable[[Any], Any]]
     notes: Path
@@ -71,7 +71,7 @@ class Watched:
 
 
 class Stopwatch:
-    """An executor that notes when results came."""
+    """An executor that records when results came."""
 
     def __init__(self, inner: Executor, notes: Path, kill_at: int | None = None) -> None:
         self.inner, self.notes, self.kill_at = inner, notes, kill_at
@@ -85,7 +85,7 @@ class Stopwatch:
             yield found
 
     def figures(self, driver: float) -> tuple[float, float, float]:
-        """Seconds in all, seconds a shard after the first, processor seconds."""
+        """Seconds in total, seconds a shard after the first, CPU seconds."""
         own = self.notes / f"cpu-{os.getpid()}"
         others = [float(file.read_text()) for file in self.notes.glob("cpu-*") if file != own]
         a_shard = (self.came[-1] - self.came[1]) / (len(self.came) - 2)
@@ -96,12 +96,12 @@ Job = Callable[[Executor, Path], Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--titles", type=int, default=8192)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument(
-        "--model", type=Path, help="A model folder: lists of all its users are exported, too."
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--titles", type=int, default=8192, help="titles to encode (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="turns (default: %(default)s)")
+    parser.add_argument("--model", type=Path, help="also export lists of all users of this saved model")
     options = parser.parse_args()
     import ray
 
@@ -124,7 +124,7 @@ def main() -> None:
 
 
 def compare(what: str, job: Job, repeats: int, gap: Callable[[Any, Any], str]) -> None:
-    """Turns of both ways, then one more with a worker killed."""
+    """Both ways in turns, then once more with a worker killed."""
     ratios: list[tuple[float, float, float]] = []
     first: Any = None
     with tempfile.TemporaryDirectory() as scratch:

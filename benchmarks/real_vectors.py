@@ -1,4 +1,4 @@
-"""Vectors of real titles, and more of the same: what indices are measured on."""
+"""Vectors of real titles and noisy copies of them, which `index.py` and `pgvector.py` search."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def noised(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """At a cosine of about 0.9."""
+    """Noisy copies, at a cosine of about 0.9."""
     noise = rng.standard_normal(rows.shape, np.float32) / np.sqrt(rows.shape[1])
     return unit(rows + np.float32(0.48) * noise)
 
@@ -41,7 +41,7 @@ def embeddings(table: pl.DataFrame, place: Path) -> np.ndarray:
 class Shop:
     """Vectors of `n` items: those of real titles, then copies of them with noise, of the same category.
 
-    A matrix (n, d) that is made as it is read, a slice at a time: `len(shop)`, `shop.shape`, `shop[a:b]`.
+    A matrix (n, d) computed a slice at a time as it is read: `len(shop)`, `shop.shape`, `shop[a:b]`.
     """
 
     real: np.ndarray
@@ -55,7 +55,7 @@ class Shop:
 
     @classmethod
     def of(cls, file: Path, n: int, out: Path) -> Shop:
-        """Of a table with the columns `title` and `category_paths`; vectors are kept in `out`."""
+        """Made from a table with the columns `title` and `category_paths`; vectors are cached in `out`."""
         table = pl.read_parquet(file, columns=["title", "category_paths"])
         real = unit(embeddings(table, out / "minilm.npy"))
         paths = [(each or [""])[0] for each in table["category_paths"].to_list()]
@@ -68,7 +68,7 @@ class Shop:
 
     @cached_property
     def copied(self) -> np.ndarray:
-        """int32 (n,): which title each item has, or is a copy of."""
+        """int32 (n,): the title each item has, or is a copy of."""
         more = np.random.default_rng(self.seed).integers(0, len(self.real), max(self.n - len(self.real), 0))
         return np.concatenate([np.arange(len(self.real)), more])[: self.n].astype(np.int32)
 
@@ -92,9 +92,9 @@ class Shop:
         return np.random.default_rng([self.seed, 1, first])
 
     def queries(self, n: int) -> tuple[np.ndarray, dict[str, list[np.ndarray] | None]]:
-        """float32 (n, d), and by name of a filter the categories that it leaves to each query.
+        """float32 (n, d), and filter -> the categories it allows each query.
 
-        A query is the mean of one to three items of a category that are noised anew, as histories are.
+        A query is the mean of one to three items of a category with new noise, like a history.
         """
         rng = np.random.default_rng([self.seed, 2])
         chosen = rng.integers(0, len(self.real), n)
@@ -123,7 +123,7 @@ def mask_of(shop: Shop, wanted: np.ndarray) -> np.ndarray:
 
 
 def exact_best(shop: Shop, asked: np.ndarray, filters: dict[str, Any], k: int) -> dict[str, np.ndarray]:
-    """By filter int32 (len(asked), k): the best rows by float32 products, -1 where there are fewer."""
+    """Filter -> int32 (len(asked), k): the best rows by float32 products, -1 where there are fewer."""
     best = {name: np.full((len(asked), k), -1, np.int32) for name in filters}
     score = {name: np.full((len(asked), k), -np.inf, np.float32) for name in filters}
     allowed = {name: np.ones((len(asked), len(shop.departments)), bool) for name in filters}
@@ -146,9 +146,9 @@ def exact_best(shop: Shop, asked: np.ndarray, filters: dict[str, Any], k: int) -
 
 
 def measured(search: Any, best: np.ndarray, n: int) -> dict[str, float]:
-    """Recall at k and milliseconds a query, by the clock and of the processor.
+    """Recall at k, and milliseconds a query in wall and CPU time.
 
-    `search(row)` gives the rows found for one of `n` queries. The clock also says how busy the machine is.
+    `search(row)` gives the rows found for one of `n` queries. Wall time also shows how busy the machine is.
     """
     shares, took, worked = [], [], []
     for row in range(n):

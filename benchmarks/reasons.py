@@ -1,11 +1,11 @@
-"""Whether the sentence beside an item names what carries its score: drawn users of a fitted model.
+"""Checks that the sentence beside an item names what carries its score, for drawn users of a saved model.
 
     python benchmarks/reasons.py demo/model --users 100 --out reasons.json
 
-Per placement: the median share of the score that the named causes carry (bar: .5), with and without the cause
-"as a whole"; how often nothing is said; how often a sentence says "X and X" or "because" twice, names the
-recommended title, says a link between categories below a lift of 1.5, or a shared "word" that is none (bar: 0
-each).
+For each placement: the median share of the score that the named causes carry (target: at least .5), with and
+without the cause "as a whole", and how often nothing is said. Then how often a sentence says "X and X" or
+"because" twice, names the recommended title, mentions a link between categories with a lift below 1.5, or a
+shared "word" that is no word (target: never).
 """
 
 from __future__ import annotations
@@ -69,12 +69,14 @@ def measure(shop: Recommender, users: list[str], placement: str, n: int) -> dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--users", type=int, default=100)
-    parser.add_argument("--n", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path, help="a saved model")
+    parser.add_argument("--users", type=int, default=100, help="users to draw (default: %(default)s)")
+    parser.add_argument("--n", type=int, default=10, help="items per list (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="also write the results to this file")
     given = parser.parse_args()
     shop = Recommender.load(given.model)
     drawn = np.random.default_rng(given.seed).permutation(shop.dataset.n_users)[: given.users]

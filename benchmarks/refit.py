@@ -1,9 +1,9 @@
-"""Refits a real shop after a month of events, as `crossaisle refit` does:
+"""Refits a real shop after a month of events, as `crossaisle refit` does.
 
     python benchmarks/refit.py --model demo/model --out runs/refit [--days 30]
 
-Takes the last days of events out of a saved model and fits it without them; puts these events into a store,
-as if people had sent them; refits. Writes `results.json`: what the comparison on the latest tenth of the new
+Takes the last days of events out of a saved model and fits it without them, puts these events into a store as
+if users had sent them, and refits. Writes `results.json`: what the comparison on the latest tenth of the new
 events found, and how long it took.
 """
 
@@ -26,10 +26,19 @@ from crossaisle.serve.store.store import Event, Store
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("demo/model"))
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--days", type=float, default=30.0, help="of events that come in after the first fit")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model", type=Path, default=Path("demo/model"), help="a saved model (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--days",
+        type=float,
+        default=30.0,
+        help="days of events that arrive after the first fit (default: %(default)s)",
+    )
     options = parser.parse_args()
     work = options.out / "work"
     shutil.rmtree(work, ignore_errors=True)
@@ -54,7 +63,7 @@ def main() -> None:
 
 
 def events(dataset: Dataset, which: np.ndarray) -> list[Event]:
-    """Some events of a data set as they would have been sent."""
+    """Some events of a data set, as a client would have sent them."""
     own = dataset.events
     assert own.time is not None
     places = np.flatnonzero(which)

@@ -2,8 +2,9 @@
 
     python benchmarks/resume.py [--kills 20] [--moves lora]
 
-Trains MiniLM on 60 users of a made-up shop; the weights of the encoder must be on this machine
-(`crossaisle models pull minilm-torch`). Prints the largest difference of any weight; exit code 1 beyond 1e-6.
+Trains MiniLM on 60 users of a synthetic shop, once without a kill and once with them. Needs the encoder's
+weights (`crossaisle models pull minilm-torch`). Prints the largest difference of any weight; exits with 1 if
+it is above 1e-6.
 """
 
 from __future__ import annotations
@@ -30,12 +31,21 @@ STEPS = 60
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--moves", default="lora", choices=["head", "lora", "last", "full"])
-    parser.add_argument("--backbone", default="minilm-torch")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=20, help="times to kill (default: %(default)s)")
+    parser.add_argument(
+        "--moves",
+        default="lora",
+        choices=["head", "lora", "last", "full"],
+        help="what is trained (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--backbone", default="minilm-torch", help="checkpoint to train (default: %(default)s)"
+    )
     parser.add_argument("--train-into", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: %(default)s)")
     given = parser.parse_args()
     if given.train_into:
         train(given.train_into, given.moves, given.backbone)
@@ -57,7 +67,7 @@ def main() -> None:
 
 
 def again(folder: Path, given: argparse.Namespace, strike: int | None = None) -> int:
-    """One process that trains until it ends or is killed."""
+    """Runs one process that trains until it ends or is killed."""
     command = [sys.executable, __file__, "--train-into", str(folder), "--moves", given.moves]
     command += ["--backbone", given.backbone]
     environment = dict(os.environ) | ({} if strike is None else {STRIKE: str(strike)})
@@ -68,7 +78,7 @@ def again(folder: Path, given: argparse.Namespace, strike: int | None = None) ->
 
 
 def train(folder: Path, moves: str, backbone: str) -> None:
-    """Goes on from the checkpoint in `folder`, if there is one; kills itself at the step it was told."""
+    """Resumes from the checkpoint in `folder`, if there is one; kills itself at the given step."""
     from safetensors.torch import save_file
 
     from crossaisle.training.text.trainer import Trainer

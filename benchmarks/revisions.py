@@ -1,4 +1,4 @@
-"""Other revisions of this source tree, for benchmarks that compare: checked out, imported, spoken to."""
+"""Other revisions of this source tree, for benchmarks that compare: check out, import, ask over HTTP."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ FORMER = {
     "include_categories": "include",
     "exclude_categories": "exclude",
 }
-"""What list controls are called over HTTP, and what they were called before."""
+"""List controls: today's name over HTTP -> its earlier names."""
 
 
 def arguments(doc: str | None, rounds: int, *, alone: bool = False) -> argparse.ArgumentParser:
-    """What comparisons of services are called with: REV, --model, --out, --rounds.
+    """The command line of comparisons: REV, --model, --out, --rounds.
 
-    `alone`: this tree can be measured without another revision, and of a model that is made for it.
+    `alone`: REV and --model are optional, so that this tree can be measured by itself.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "revision", metavar="REV", nargs="?" if alone else None, help="a commit, branch or tag"
+        "revision",
+        metavar="REV",
+        nargs="?" if alone else None,
+        help="the revision to compare with: a commit, branch or tag",
     )
-    parser.add_argument("--model", type=Path, required=not alone)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--model", type=Path, required=not alone, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, help="rounds of each tree (default: %(default)s)"
+    )
     return parser
 
 
@@ -58,7 +63,7 @@ def checked_out(revision: str, folder: Path) -> Iterator[Path]:
 
 
 def large_shop_of(tree: Path, out: Path, n_items: int) -> Path:
-    """The folder of the synthetic shop of `large_shop.py` as another source tree fits it; made once."""
+    """The folder of the synthetic shop of `large_shop.py`, fitted once by another source tree."""
     folder = out / f"model-{n_items}"
     if folder.is_dir():
         return folder
@@ -73,10 +78,10 @@ def large_shop_of(tree: Path, out: Path, n_items: int) -> Path:
 
 @contextmanager
 def importing(tree: Path, compiled: Path | None = None) -> Iterator[None]:
-    """Processes started meanwhile import the package from this tree.
+    """While in this context, new processes import the package from this tree.
 
-    `compiled`: a folder where they keep and look for compiled modules, so that none has an advantage at its
-    start; by default beside the sources.
+    `compiled`: their folder of compiled modules, so that no tree starts faster than another; by default
+    beside the sources.
     """
     before = dict(os.environ)
     os.environ["PYTHONPATH"] = str(tree / "src")
@@ -91,7 +96,7 @@ def importing(tree: Path, compiled: Path | None = None) -> Iterator[None]:
 
 
 def answer_of(tree: Path, script: str, *words: str) -> dict[str, Any]:
-    """What a script prints as JSON when it is called with `--child`, in a process that imports a tree."""
+    """What a script prints as JSON when called with `--child`, in a process that imports a tree."""
     with importing(tree):
         done = subprocess.run(
             [sys.executable, script, "--child", *words], capture_output=True, text=True, check=False
@@ -111,11 +116,11 @@ class Dialect:
         self._names = {parameter["name"] for parameter in parameters}
 
     def controls(self, **controls: Any) -> dict[str, Any]:
-        """Controls by today's names -> the same by this revision's."""
+        """Renames controls from today's names to this revision's."""
         return {self.name(control): value for control, value in controls.items()}
 
     def name(self, control: str) -> str:
-        """What a control is called here; `SystemExit` where it is called neither as today nor as before."""
+        """The control's name in this revision; `SystemExit` if it has no known name."""
         for name in (control, FORMER.get(control, control)):
             if name in self._names:
                 return name

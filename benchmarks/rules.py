@@ -1,32 +1,35 @@
-"""What a merchandiser's rules do to lists on the demo's shop, and what they cost.
+"""Measures what a merchandiser's rules do to the lists of the demo shop, and what they cost.
 
     crossaisle demo --out DIR
     python benchmarks/rules.py DIR/model --out rules.json
 
-Lists: of ten, for 100 drawn households, and how many show something that a rule keeps out; beside each of the
-nappies, how many show tobacco or alcohol although adults are asked for. Quality: the model's weights
-(they come from validation) with parts fitted on train and validation, R@10 on test of a placement: without
-rules and with every item for itself ("off"), with one item of a family ("families"), with the demo's rules
-("rules"), and with both, as lists are served ("on"). Ratios to "off" have a paired bootstrap interval. All of
-it is counted four ways over the same lists:
+Lists: how many of 100 lists of ten, for drawn households, show something a rule keeps out; and how many of
+the lists beside each of the nappies show tobacco or alcohol even if adults are asked for.
 
-items       as published figures are: a list that shows another item of the family is wrong
-groups      as `[evaluate] count = "groups"` counts: a family is one answer, and any of its items is a hit
-... sold    without what the rules keep out of every list among the right answers: nobody may be shown that
+Quality: the model's own weights (chosen on validation), with parts fitted on train and validation. R@10 on
+the test, by placement: without rules and with every item on its own ("off"); with one item of a family
+("families"); with the demo's rules ("rules"); and with both, as lists are served ("on"). Ratios to "off" have
+a paired bootstrap interval. Right answers are those of `lists.py`. The same lists are counted four ways:
 
-Where the difference of "on" to "off" by items comes from, exactly, in shares of the recall of "off": right
-answers that only "off" shows, each for one cause, and those that only "on" shows ("found instead").
+items       as in published figures: a list that shows another item of the family is wrong
+groups      as with `[evaluate] count = "groups"`: a family is one answer, and any of its items is a hit
+... sold    without right answers that the rules keep out of every list: nobody may be shown those
 
-another member   another item of its family is shown, and scored higher ("both had": the person had both)
+The difference between "on" and "off", counted by items, is broken down exactly, in shares of the recall of
+"off". Right answers that only "off" shows have one cause each; those that only "on" shows are "found
+instead".
+
+another member   another item of its family is shown, and scored higher ("both had": the user had both)
 wrong member     the item of its family that is shown scored lower: a fault
-own member       the same where the person had it: lists that know nothing of the person show it
+own member       the same where the user had it: lists that do not know the user show it
 rules            a rule keeps it out
 elsewhere        none of these: its family is not shown at all
 
-"best member": the "on" lists with the most fitting item of each family in them, counted by items: how much a
-better choice of the member could bring. "adult": the same with `adult=true`. Right answers as in
-benchmarks/lists.py. Speed: microseconds of a list in this process, from a kept ranking and from scores,
-without rules, with the demo's, and with 100 made-up ones that name categories (medians; a quiet machine).
+"best member": the "on" lists with the best-fitting item of each family, counted by items: how much a better
+choice of the member could gain. "adult": the same with `adult=true`.
+
+Speed: microseconds of a list in this process, from a cached ranking and from scores, without rules, with the
+demo's, and with 100 synthetic ones that name categories (medians; needs a quiet machine).
 """
 
 from __future__ import annotations
@@ -67,10 +70,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rules", type=Path, default=shipped("completejourney"))
-    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("model", type=Path, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="file for the results")
+    parser.add_argument(
+        "--rules", type=Path, default=shipped("completejourney"), help="file of rules (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--cases", type=int, default=1000, help="test cases, drawn with a seed (default: %(default)s)"
+    )
     given = parser.parse_args()
     start = time.perf_counter()
     rules = read_rule_file(given.rules)
@@ -100,7 +107,7 @@ def main() -> None:
 
 
 def ratios(recalls: dict[str, Any]) -> dict[str, list[float]]:
-    """Recall of each setting, and its ratio to "off", over the cases that have a right answer."""
+    """Recall of each setting, and its ratio to "off", over cases that have a right answer."""
     there = np.isfinite(recalls["off"])
     draws, off = Bootstrap(n=int(there.sum()), seed=SEED), recalls["off"][there][:, None]
     out: dict[str, list[float]] = {}
@@ -113,7 +120,7 @@ def ratios(recalls: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def banned_lists(shop: Recommender, rules: RuleSet) -> dict[str, dict[str, int]]:
-    """placement -> without and with rules -> of the lists, how many show what a rule keeps out."""
+    """Placement -> without and with rules -> how many lists show what a rule keeps out."""
     ruled = shop.with_rules(rules)
     users = shop.dataset.user_ids.ids(np.random.default_rng(SEED).permutation(shop.dataset.n_users)[:100])
     placements: tuple[Placement, ...] = ("for_you", "discover", "buy_again", "trending")
@@ -137,18 +144,18 @@ WAYS = ("items", "groups", "items sold", "groups sold")
 
 
 class Found(NamedTuple):
-    """What one placement's lists found."""
+    """The hits of one placement's lists."""
 
     recalls: dict[str, dict[str, Any]]
     """Way of counting -> setting -> float32 (n,) recall at 10; NaN where nothing is a right answer."""
     cost: Any
-    """float (n,): of the score, what rules cost the served list."""
+    """float (n,): the share of the score that rules cost the served list."""
     moved: Counter[str]
-    """Why a right answer is in "off" or "on" only -> recall of "on" that goes with it, summed over cases."""
+    """Why a right answer is in "off" or "on" only -> the recall of "on" it changes, summed over cases."""
 
 
 def measured(shop: Recommender, cases: list[Case], rules: RuleSet, families: Families) -> Found:
-    """Each setting's lists, all from the same scores."""
+    """The lists of each setting, all from the same scores."""
     ruled = shop.with_rules(rules)
     each: dict[str, Any] = {"one_per_title": False}
     settings: dict[str, tuple[Recommender, dict[str, Any]]] = {
@@ -194,9 +201,9 @@ def measured(shop: Recommender, cases: list[Case], rules: RuleSet, families: Fam
 def moves(
     off: Any, on: Any, right: Any, scores: Any, code: Any, request: ResolvedQuery, fits: Any
 ) -> Counter[str]:
-    """Why right answers are in one of two lists only: counts, of those that are lost below 0.
+    """Why right answers are in one of two lists only -> count, negative for those lost.
 
-    `code`: families. `fits` bool (n_items,): what rules and filters leave.
+    `code`: families. `fits` bool (n_items,): items that rules and filters allow.
     """
     out = Counter[str]()
     out["found instead"] = len(np.setdiff1d(np.intersect1d(on, right), off))
@@ -215,7 +222,7 @@ def moves(
 
 
 def recall(shown: Any, right: Any, code: Any = None) -> float:
-    """Of the right rows, the share that a list shows, of `K` at most. `code`: families, each counted once."""
+    """The share of the right rows (at most `K`) that a list shows. `code`: families, each counted once."""
     if not len(right):
         return float("nan")
     if code is not None:
@@ -224,7 +231,7 @@ def recall(shown: Any, right: Any, code: Any = None) -> float:
 
 
 def speed(base: Recommender, rules: RuleSet) -> dict[str, dict[str, float]]:
-    """Rules -> microseconds of a list from a kept ranking, and from scores."""
+    """Rules -> microseconds of a list, from a cached ranking and from scores."""
     users = base.dataset.user_ids.ids(np.random.default_rng(SEED).permutation(base.dataset.n_users)[:100])
     queries = [Query(user=user, n=K) for user in users]
     sets = {"none": NO_RULES, "the demo's": rules}
@@ -253,7 +260,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 
 def made_up(base: Recommender, actions: tuple[str, ...]) -> RuleSet:
-    """Rules about small categories, and two pins where they move items at all."""
+    """Synthetic rules about small categories, and two pins at places where they move items."""
     names = sorted(base.dataset.taxonomy.categories, key=lambda name: len(base.dataset.taxonomy.find(name)))
     names = [f"category:{name}" for name in names[200 : 200 + 2 * MADE_UP]]
     several: list[dict[str, Any]] = []

@@ -1,12 +1,13 @@
-"""How far the figures of a shop lie apart when everything random begins elsewhere.
+"""Measures how far the figures of a shop vary with the random seed.
 
     python benchmarks/seeds.py s3rec-beauty --root DATA --seeds 5 --out DIR
 
-Fits the shop once for each seed (the sequence model's start and its negatives, the cases that weights are
-chosen on, the trees) and measures the test. Per slice: NDCG@10 of what is served and of the best single
-model, the mean over the seeds with the least and the most; and what lies between the two, as the mean over
-the seeds for each customer, with its paired 95 % interval and a p-value by Holm's correction over the slices.
-A seed takes about as long as `crossaisle benchmark`; what is done is kept in DIR.
+Fits the shop once for each seed (which sets the sequence model's start and its negatives, the cases weights
+are chosen on, and the trees) and measures the test. Prints, by slice, NDCG@10 of what is served and of the
+best single model as the mean over the seeds, with the least and the most of what is served; and their
+difference, averaged over the seeds for each customer, with its paired 95 % interval and a p-value by Holm's
+correction over the slices. A seed takes about as long as `crossaisle benchmark`; finished seeds are kept in
+DIR and used again.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Values = dict[str, dict[str, Floats]]
 
 
 def measured(name: str, dataset: Dataset, seed: int, folder: Path, cases: int | None) -> Values:
-    """NDCG@10 per customer of the test, from the folder where an earlier run left it there."""
+    """NDCG@10 of each test customer; loaded from the folder if an earlier run left it there."""
     file = folder / f"seed-{seed}.npz"
     if not file.exists():
         config = ModelConfig(encoder="minilm", seed=seed)
@@ -83,12 +84,14 @@ def compared(runs: list[Values]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", help="a known data set, such as s3rec-beauty")
-    parser.add_argument("--root", type=Path, help="the folder with its files")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cases", type=int, help="customers of the test, drawn with a seed; by default all")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--root", type=Path, help="folder of the data sets, see docs/data.md")
+    parser.add_argument("--seeds", type=int, default=5, help="fits (default: %(default)s)")
+    parser.add_argument("--cases", type=int, help="test customers, drawn with a seed (default: all)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     given = parser.parse_args()
     dataset = load_catalogue(given.name, root=given.root).dataset
     runs = []

@@ -1,8 +1,9 @@
-"""The start of the sequence model: the same begun otherwise, or shown less; and two towers beside it.
+"""Compares ways to start the sequence model, less input for it, and a two-tower model.
 
     python benchmarks/sequence.py s3rec-beauty --seeds 3 --on validation
+    python benchmarks/sequence.py s3rec-beauty --seeds 1 --only "two towers"
 
-NDCG@10 by slice of the model alone, the mean over seeds, and in brackets how far seeds lie apart. Each
+Prints NDCG@10 by slice of the model alone: the mean over seeds and, in brackets, the range between them. Each
 fit takes a minute or two of one core.
 """
 
@@ -30,12 +31,12 @@ Variant = Callable[[Dataset, int], HistoryVectors]
 
 
 def fitted(dataset: Dataset, seed: int, **settings: object) -> SequenceTransformer:
-    """The default model but for some settings."""
+    """The default model, except for some settings."""
     return SequenceTransformer(seed=seed, **settings).fit(dataset)  # type: ignore[arg-type]
 
 
 def with_shuffled_texts(dataset: Dataset, seed: int) -> Dataset:
-    """Every item has the text of another one."""
+    """Every item gets the text of another one."""
     order = np.random.default_rng(seed).permutation(dataset.n_items)
     items = dataset.items[order].with_columns(dataset.items["item_id"])
     paths = tuple(dataset.taxonomy.paths[i] for i in order.tolist())
@@ -60,12 +61,27 @@ SHUFFLED = "begins as texts, asked with shuffled histories"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("name", choices=["s3rec-beauty", "s3rec-sports", "s3rec-toys"])
-    parser.add_argument("--root")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--on", choices=["validation", "test"], default="validation")
-    parser.add_argument("--only", action="append", choices=list(VARIANTS), metavar="VARIANT")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "name", choices=["s3rec-beauty", "s3rec-sports", "s3rec-toys"], help="the known data set"
+    )
+    parser.add_argument("--root", help="folder of the data sets, see docs/data.md")
+    parser.add_argument("--seeds", type=int, default=3, help="fits of each variant (default: %(default)s)")
+    parser.add_argument(
+        "--on",
+        choices=["validation", "test"],
+        default="validation",
+        help="cases to measure on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=list(VARIANTS),
+        metavar="VARIANT",
+        help="one variant; may be repeated",
+    )
     given = parser.parse_args()
     split = leave_last_out(load_catalogue(given.name, root=given.root).dataset)
     dataset = split.train if given.on == "validation" else split.past

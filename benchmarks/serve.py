@@ -1,9 +1,13 @@
-"""Measures the service: `python benchmarks/serve.py --model demo/model --out runs/serve`.
+"""Measures the service: lists and events a second, waiting times, memory, start, and kills.
+
+    python benchmarks/serve.py --model demo/model --out runs/serve
+    python benchmarks/serve.py --items 1000000 --out runs/large
 
 Starts `crossaisle serve` as a process of its own, sends load from this one over loopback, and writes
-`results.json`. Wants two cores and a quiet machine. `--items 1000000` makes a synthetic shop of that size
-(benchmarks/large_shop.py; three minutes and 3 GB) and measures lists and new items of that. `--workers 2`
-starts two workers, asks one of them about events that the other took, and says what memory they share.
+`results.json`. Needs two cores and a quiet machine. `--items` makes a synthetic shop of that size
+(`large_shop.py`; a million items take three minutes and 3 GB) and measures its lists and new items.
+`--workers 2` starts two workers, asks one about events that the other received, and reports the memory they
+share.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ def service(
     workers: int = 1,
     patience: float = 120.0,
 ) -> Iterator[tuple[int, float]]:
-    """Process id, and seconds from start to ready: of all workers."""
+    """Yields the process id, and the seconds until all workers are ready."""
     command = [
         sys.executable,
         "-m",
@@ -77,14 +81,14 @@ def service(
 
 
 class Connection:
-    """HTTP/1.1 with as little work as possible, so that the client does not become the limit."""
+    """HTTP/1.1 with as little work as possible, so that the client is not the bottleneck."""
 
     async def open(self) -> Connection:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", PORT)
         return self
 
     async def worker(self) -> str:
-        """Which one took the connection."""
+        """The worker that accepted the connection."""
         self.writer.write(b"GET /api/health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode().lower()
         await self.reader.readexactly(int(head.split("content-length:", 1)[1].split("\r\n", 1)[0]))
@@ -105,7 +109,7 @@ class Connection:
 async def load(
     make: Callable[[], tuple[str, str, bytes]], seconds: float, n: int = CONNECTIONS
 ) -> dict[str, Any]:
-    """Requests for some time, one after the other on each of `n` connections."""
+    """Sends requests for some time, one after the other on each of `n` connections."""
     end = time.perf_counter() + seconds
 
     def in_time() -> tuple[str, str, bytes]:
@@ -117,7 +121,7 @@ async def load(
 
 
 async def load_all(make: Callable[[], tuple[str, str, bytes]], n: int = CONNECTIONS) -> dict[str, Any]:
-    """Requests until `make` has no more. `failed`: how many were not answered with a status below 400."""
+    """Sends requests until `make` has no more. `failed`: how many did not get a status below 400."""
     times: list[float] = []
     failed = 0
 
@@ -142,7 +146,7 @@ async def load_all(make: Callable[[], tuple[str, str, bytes]], n: int = CONNECTI
 
 
 def all_answered(loads: Mapping[str, Mapping[str, Any]]) -> None:
-    """Ends the benchmark where requests failed: an error is answered sooner than what was asked for."""
+    """Ends the benchmark if requests failed: errors are answered faster than real requests."""
     if failed := {name: one["failed"] for name, one in loads.items() if one.get("failed")}:
         raise SystemExit(f"requests failed, so nothing was measured: {failed}")
 
@@ -170,8 +174,7 @@ def processes(pid: int) -> list[int]:
 
 
 def shares_mb(pid: int) -> dict[str, list[float]]:
-    """Of each process: its share of the memory (what two have in common counts half for each), and what it
-    has alone."""
+    """For each process: its share of memory (half of what two share), and what it alone has."""
     out: dict[str, list[float]] = {"pss_mb": [], "private_mb": []}
     for one in processes(pid):
         lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()[1:]
@@ -190,7 +193,7 @@ async def measure(
     def some(path: str) -> Callable[[], tuple[str, str, bytes]]:
         return lambda: ("GET", path.format(user=rng.choice(users), item=rng.choice(items)), b"")
 
-    # Each person once: nothing is kept yet.
+    # Each user once: nothing is cached yet.
     fresh = iter(rng.sample(users, len(users)))
     out["recommend_first_time"] = await load_all(lambda: ("GET", f"/api/recommend/{next(fresh)}", b""))
     out["recommend"] = await load(some("/api/recommend/{user}"), seconds)
@@ -212,7 +215,7 @@ async def measure(
     out["memory"] = shares_mb(pid)
     out["event_to_answer"] = await event_to_answer(users, items, workers)
     out["new_item_to_answer"] = await new_item_to_answer()
-    # The text encoder is in memory from the first new title on.
+    # The first new title loads the text encoder.
     out["rss_mb_after_new_items"] = [memory_mb(one) for one in processes(pid)]
     out["events_single"] = await load(event_of(users, items, rng), seconds / 2, 32)
     batch = await load(batch_of(users, items, rng), seconds / 2, 2)
@@ -230,7 +233,7 @@ def event_of(users: list[str], items: list[str], rng: random.Random) -> Callable
 
 
 def batch_of(users: list[str], items: list[str], rng: random.Random) -> Callable[[], tuple[str, str, bytes]]:
-    # Users of their own, many: nobody's history should grow to a hundred thousand events here.
+    # Many separate users: no history should grow to a hundred thousand events here.
     batches = [
         json.dumps(
             [{"user": f"load-{rng.randrange(10**6)}", "item": rng.choice(items)} for _ in range(1000)]
@@ -241,9 +244,9 @@ def batch_of(users: list[str], items: list[str], rng: random.Random) -> Callable
 
 
 async def event_to_answer(users: list[str], items: list[str], workers: int, n: int = 300) -> dict[str, float]:
-    """Event sent, acknowledged, list asked for and received; the list must know the event.
+    """Time from sending an event to receiving a list that reflects it.
 
-    With several workers, another one is asked for the list than the one that took the event.
+    With several workers, the list is asked of another worker than the one that received the event.
     """
     connection, times, rng = await Connection().open(), [], random.Random(1)
     asked = connection
@@ -261,7 +264,7 @@ async def event_to_answer(users: list[str], items: list[str], workers: int, n: i
 
 
 async def new_item_to_answer(n: int = 30) -> dict[str, float]:
-    """A new item put, acknowledged, and found in the list beside itself."""
+    """Time from adding a new item to receiving the list beside it."""
     connection, times = await Connection().open(), []
     for number in range(n):
         item = {
@@ -274,13 +277,13 @@ async def new_item_to_answer(n: int = 30) -> dict[str, float]:
         assert status == 201
         _, body = await connection.ask("GET", f"/api/items/new-{number}/similar")
         times.append(time.perf_counter() - start)
-        assert json.loads(body)["items"], "the new item has no like"
+        assert json.loads(body)["items"], "nothing is similar to the new item"
     connection.writer.close()
     return quantiles(times)
 
 
 async def during_switches(users: list[str], names: list[str], seconds: float) -> dict[str, Any]:
-    """200 requests a second while the model is switched to and fro."""
+    """200 requests a second while the model is switched back and forth."""
     rng, times, failed, switches = random.Random(2), [], 0, 0
     done = asyncio.Event()
 
@@ -314,7 +317,7 @@ async def during_switches(users: list[str], names: list[str], seconds: float) ->
 
 
 def killed(model: Path, folder: Path, items: list[str], kills: int, workers: int) -> dict[str, int]:
-    """Kills the service at random moments while events come in; counts what was lost or doubled."""
+    """Kills the service at random moments while events arrive; counts lost and duplicate events."""
     import sqlite3
 
     store, rng = folder / "killed.sqlite", random.Random(3)
@@ -357,7 +360,7 @@ def killed(model: Path, folder: Path, items: list[str], kills: int, workers: int
 
 @contextmanager
 def database(kind: str, folder: Path) -> Iterator[Path | str]:
-    """An empty store: a file, or a PostgreSQL that is started for this."""
+    """An empty store: a file, or a PostgreSQL started for this."""
     if kind == "sqlite":
         yield folder / "store.sqlite"
         return
@@ -371,15 +374,34 @@ def database(kind: str, folder: Path) -> Iterator[Path | str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model", type=Path, default=Path("demo/model"))
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--items", type=int, help="of a synthetic shop, in place of --model")
-    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--switch", action="store_true", help="copy the model and switch between the two")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--model", type=Path, default=Path("demo/model"), help="a saved model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="length of each measurement (default: %(default)s)"
+    )
+    parser.add_argument("--items", type=int, help="items of a synthetic shop, instead of --model")
+    parser.add_argument(
+        "--store",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="kind of store (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="worker processes of the service (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--kills", type=int, default=30, help="times to kill the service (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--switch",
+        action="store_true",
+        help="copy the model and switch between the two while lists are asked for",
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     from crossaisle.data.storage import load_dataset

@@ -1,8 +1,8 @@
-"""What benchmarks of the service share: a service to start and stop, its memory, an honest client, bars.
+"""Shared parts of service benchmarks: a service to start and stop, its memory, an honest client, targets.
 
 A `Served` is `crossaisle serve` as a child of this process, on 127.0.0.1, with a log and an API key. An
 `Honest` is a process of its own that asks for lists at a constant rate, whatever happens to others. Its
-waiting times count from the moment a request was due, so that a standstill counts for all that it held up.
+waiting times count from the moment a request was due, so a stall counts for every request it held up.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ START_SECONDS = 90.0
 
 
 class Answer(NamedTuple):
-    """Status (0 where there was none) and body."""
+    """Status (0 for none) and body."""
 
     status: int
     body: bytes
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
 def new_key(
     store: Path | str, environment: Mapping[str, str], name: str = "benchmark", scope: str = "admin"
 ) -> str:
-    """An API key of a store, made by the command line."""
+    """An API key of a store, made with the command line."""
     command = [sys.executable, "-m", "crossaisle", "keys", "add", str(store), name, "--scope", scope]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -70,7 +70,7 @@ class Served:
         environment: dict[str, str] | None = None,
         prefix: tuple[str, ...] = (),
     ) -> None:
-        """`prefix`: what the command line begins with."""
+        """`prefix`: words before the command line."""
         self.prefix = prefix
         self.model, self.store, self.log, self.workers = model, store, log, workers
         self.options = (*options, *(("--workers", str(workers)) if workers > 1 else ()))
@@ -92,7 +92,7 @@ class Served:
         return self
 
     def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
-        """`SystemExit` where it ends before, or takes longer."""
+        """`SystemExit` if it ends before, or takes longer."""
         end, seen = time.monotonic() + seconds, set[str]()
         while len(seen) < self.workers:
             if not self.running() or time.monotonic() > end:
@@ -119,7 +119,7 @@ class Served:
         return []
 
     def serving(self) -> list[int]:
-        """Those that answer: the workers, or the one process."""
+        """The processes that answer: the workers, or the only one."""
         found = self.pids()
         return found[1:] if self.workers > 1 else found
 
@@ -133,7 +133,7 @@ class Served:
         kind: str = "application/json",
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """Status 0 where no answer came."""
+        """Sends a request; status 0 if no answer came."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         sent = {"Content-Type": kind} if body is not None else {}
         sent |= {"Authorization": f"Bearer {self.key}"} if self.key else {}
@@ -148,11 +148,11 @@ class Served:
             connection.close()
 
     def said(self) -> str:
-        """Its log."""
+        """The log of the service."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def stop(self, how: signal.Signals = signal.SIGTERM, wait: float = 45.0) -> float:
-        """Seconds until it had ended; killed after `wait`, which is then the answer."""
+        """Stops it; returns the seconds it took. Killed after `wait` seconds, which are then returned."""
         if self.process is None or self.process.poll() is not None:
             return 0.0
         start, children = time.monotonic(), self.pids()
@@ -171,7 +171,7 @@ class Served:
 
 
 def memory_mb(pid: int, what: str = "VmRSS") -> float:
-    """0 where the process is gone."""
+    """Resident memory; 0 if the process is gone."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith(what):
@@ -180,13 +180,13 @@ def memory_mb(pid: int, what: str = "VmRSS") -> float:
 
 
 def forget_peak(pid: int) -> None:
-    """The process's peak counts from now on."""
+    """Resets the process's peak memory."""
     with suppress(OSError):
         Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 class Watch:
-    """Kills a service that takes more memory than this machine should give it."""
+    """Kills a service that takes too much memory."""
 
     def __init__(self, served: Served, most_mb: float) -> None:
         self.served, self.most, self.killed = served, most_mb, 0
@@ -219,7 +219,7 @@ class Waited(NamedTuple):
 
 
 class Honest:
-    """The client's process, and what it said."""
+    """The client's process, and what it reported."""
 
     def __init__(
         self, served: Served, users: list[str], items: list[str], *, rate: float = 20.0, events: float = 2.0
@@ -243,11 +243,11 @@ class Honest:
             self.waited.append(Waited(float(due), float(seconds), int(status)))
 
     def between(self, start: float, end: float) -> list[Waited]:
-        """Those under way at some moment in between."""
+        """Requests that were under way at some time in between."""
         return [one for one in list(self.waited) if one.due <= end and one.due + one.seconds >= start]
 
     def answering(self, within: float = 120.0) -> bool:
-        """Waits until it is answered again (three in a row within .5 s)."""
+        """Waits until the client is answered again (three times in a row within .5 s)."""
         end, since = time.monotonic() + within, time.monotonic()
         while time.monotonic() < end:
             latest = [one for one in list(self.waited)[-3:] if one.due >= since]
@@ -257,7 +257,7 @@ class Honest:
         return False
 
     def close(self) -> None:
-        """Ends it; what was under way is still heard of."""
+        """Ends it after the requests under way."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
@@ -268,12 +268,12 @@ class Honest:
         self._thread.join()
 
 
-# Bars
+# Targets
 
 
 @dataclass
 class Bar:
-    """What must be reached, and what was."""
+    """A target, and the figure that was measured."""
 
     what: str
     bar: str
@@ -283,7 +283,7 @@ class Bar:
 
 @dataclass
 class Bars:
-    """All of a benchmark."""
+    """The targets of a benchmark."""
 
     bars: list[Bar] = field(default_factory=list)
 
@@ -291,12 +291,12 @@ class Bars:
         self.bars.append(Bar(what, bar, figure, bool(met)))
 
     def end(self, out: Path, results: dict[str, Any]) -> None:
-        """Writes the results, prints a table and exits with 1 where a bar was missed."""
+        """Writes the results, prints a table and exits with 1 if a target was missed."""
         results = {**results, "bars": [asdict(bar) for bar in self.bars], "met": self.met}
         out.mkdir(parents=True, exist_ok=True)
         (out / "results.json").write_text(json.dumps(results, indent=1, default=str) + "\n")
         rows = [(b.what, b.bar, str(b.figure), "yes" if b.met else "NO") for b in self.bars]
-        print("\n" + table(("measure", "bar", "figure", "met"), rows))
+        print("\n" + table(("measure", "target", "figure", "met"), rows))
         sys.exit(not self.met)
 
     @property
@@ -305,7 +305,7 @@ class Bars:
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns as wide as they need be."""
+    """Text in columns."""
     widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -315,13 +315,13 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def say(text: str) -> None:
-    """Progress, on stderr."""
+    """Prints progress on stderr."""
     print(time.strftime("%H:%M:%S ") + text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def workplace(model: Path) -> Iterator[tuple[Path, Path]]:
-    """A temporary folder, and in it a copy of the model; also gone after SIGTERM, as is what was started."""
+    """A temporary folder with a copy of the model; removed at the end, also after SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="crossaisle-bench-"))
     try:
@@ -331,7 +331,7 @@ def workplace(model: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def quantile(waited: list[Waited], q: float) -> float:
-    """In milliseconds; 0 for none."""
+    """A quantile of the waiting times in milliseconds; 0 for none."""
     ordered = sorted(one.seconds for one in waited)
     return round(1000 * ordered[min(int(q * len(ordered)), len(ordered) - 1)], 1) if ordered else 0.0
 

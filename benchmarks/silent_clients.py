@@ -1,14 +1,14 @@
-"""Clients that stop in the middle, many of them, beside an honest one; then a stop of the service:
+"""Measures how a service treats clients that stop reading or writing, beside an honest client.
 
     python benchmarks/silent_clients.py --model demo/model --out runs/silent
     python benchmarks/silent_clients.py --model demo/model --out runs/silent --workers 2
     python benchmarks/silent_clients.py --model demo/model --out runs/silent --clients 100
 
-1,000 clients ask for a large answer, read its beginning and no more; 1,000 stop writing, half of them in the
-head of a request, half in its body. A process of its own asks for lists (20 a second) meanwhile. A client
-counts as closed when the service has let go of its connection, which the operating system tells (Linux).
-Then, with such clients connected again, the service gets SIGTERM. Only 127.0.0.1. Leaves with 1 where a bar
-is missed.
+1,000 clients ask for a large answer and read only its beginning; 1,000 stop writing, half of them in the head
+of a request and half in its body. Meanwhile a separate process asks for lists (20 a second). A client counts
+as closed when the service has released its connection, which the operating system reports (Linux). Then, with
+new clients of this kind connected, the service gets SIGTERM. Uses 127.0.0.1 only. Exits with 1 if a target is
+missed.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from served import Bars, Honest, Served, Waited, memory_mb, quantile, say, statu
 from crossaisle.data.storage import load_dataset
 
 PER_SECOND = 100
-"""Clients that come in a second."""
+"""Clients that connect each second."""
 CLOSED_SECONDS, STOP_SECONDS, P99_MS = 30.0, 30.0, 250.0
 WAIT_SECONDS = 60.0
-"""How long the last one is waited for."""
+"""Seconds to wait for the last one."""
 LOOK_SECONDS = 0.5
 SORTS = ("reading", "head", "body")
 DESCRIBED = 40
 """Items of the large answer, with descriptions of 10,000 characters."""
 TAKES = 4096
-"""Bytes that a client's side of the connection takes in without reading."""
+"""Receive buffer of a client, in bytes."""
 SEGMENT = 1460
-"""Bytes of a packet, as over a network: within a machine they are so large that the operating system takes a
-whole answer off the service's hands."""
+"""Bytes of a packet, as over a network. Within a machine, packets are so large that the operating system
+would take a whole answer from the service."""
 
 
 @dataclass
@@ -51,11 +51,11 @@ class Silent:
     port: int
     since: float
     seconds: float | None = None
-    """Until the service let go of it."""
+    """Seconds until the service released it."""
 
 
 def stops(served: Served, sort: str, large: str) -> Silent:
-    """Connects, begins and stops."""
+    """Connects, begins a request or answer, and stops."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TAKES)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
@@ -79,14 +79,14 @@ def held(port: int) -> set[int]:
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         columns = line.split()
         here, there, inode = columns[1], columns[2], columns[9]
-        if int(here.split(":")[1], 16) == port and inode != "0":  # 0: nobody's any more
+        if int(here.split(":")[1], 16) == port and inode != "0":  # 0: released
             found.add(int(there.split(":")[1], 16))
     return found
 
 
 @dataclass
 class Crowd:
-    """Silent clients, and when each was let go."""
+    """Silent clients, and when each was released."""
 
     served: Served
     all: list[Silent] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Crowd:
     _looked: float = 0.0
 
     def come(self, sorts: list[str], large: str) -> None:
-        """One after the other, `PER_SECOND`; those who came first may be gone before the last one comes."""
+        """Connects `PER_SECOND`; the first may be gone before the last one connects."""
         due = time.monotonic()
         for sort in sorts:
             due += 1 / PER_SECOND
@@ -107,7 +107,7 @@ class Crowd:
             self.look()
 
     def look(self) -> None:
-        """Who is gone by now."""
+        """Records which clients are gone by now."""
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
             return
@@ -118,14 +118,14 @@ class Crowd:
                 one.seconds = now - one.since
 
     def wait(self) -> None:
-        """Until all are gone, a minute at most."""
+        """Waits until all are gone, a minute at most."""
         end = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < end and any(one.seconds is None for one in self.all):
             time.sleep(LOOK_SECONDS)
             self.look()
 
     def report(self) -> dict[str, Any]:
-        """By sort: how many, how many are still there, and after how long the slowest was closed."""
+        """By kind: how many, how many are still there, and after how long the slowest was closed."""
         out: dict[str, Any] = {}
         for sort in SORTS:
             some = [one for one in self.all if one.sort == sort]
@@ -143,7 +143,7 @@ class Crowd:
 
 
 def large_answer(served: Served) -> str:
-    """Puts items in whose descriptions are long; the address that answers with all of them."""
+    """Adds items with long descriptions; returns the path that answers with all of them."""
     items = [
         {"id": f"silent-{n}", "title": f"Silentium {n}", "description": "still " * 1600, "price": 1.0}
         for n in range(DESCRIBED)
@@ -155,7 +155,7 @@ def large_answer(served: Served) -> str:
 
 
 def mixed(reading: int, writing: int) -> list[str]:
-    """Sorts of clients, all kinds from the start on."""
+    """Kinds of clients, mixed from the start."""
     writers = ["head", "body"] * (writing // 2)
     readers = ["reading"] * reading
     both = [sort for pair in zip(readers, writers, strict=False) for sort in pair]
@@ -207,13 +207,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--clients", type=int, default=1000, help="that stop reading; as many stop writing")
-    parser.add_argument("--at-stop", type=int, default=100, help="of each, while the service is stopped")
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument(
-        "--quiet", type=float, default=10.0, help="seconds with the honest client alone first"
+        "--workers", type=int, default=1, help="worker processes of the service (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--clients",
+        type=int,
+        default=1000,
+        help="clients that stop reading; as many stop writing (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--at-stop",
+        type=int,
+        default=100,
+        help="clients of each kind while the service is stopped (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quiet",
+        type=float,
+        default=10.0,
+        help="seconds with the honest client alone, first (default: %(default)s)",
     )
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

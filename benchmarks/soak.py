@@ -1,14 +1,15 @@
-"""Lets the service run for an hour at half load and watches its memory and its handles:
+"""Runs the service for an hour at half load and watches its memory and file handles.
 
     python benchmarks/soak.py --model demo/model --out runs/soak [--minutes 60] [--rate 200]
 
-Starts `crossaisle serve` as a process of its own and sends what a shop would send at a constant rate, half
-of what two cores can answer: lists for known and new people, products beside a product, carts, one event in
-ten requests, a changed price and a new product now and then. Who is late goes on at once; what is more than a
-second late is left out. Every ten seconds it reads resident memory, open handles and threads. Growth compares
-the median of the last tenth of the time with that of the tenth after the first: before that, kept lists are
-still filling up. Writes `results.json` and `samples.csv`. Exit code 1 for memory growth above 5 %, more
-handles, or an answer of 5xx.
+Starts `crossaisle serve` as a process of its own and sends what a shop would send, at a constant rate of
+about half of what two cores can answer: lists for known and new users, products beside a product, carts, an
+event in one of ten requests, and now and then a new price or product. A late request is sent at once; one
+more than a second late is left out. Every ten seconds it reads resident memory, open handles and threads.
+
+Growth compares the median of the last tenth of the time with that of the second tenth, since the cache is
+still filling up in the first. Writes `results.json` and `samples.csv`. Exits with 1 if memory grows by more
+than 5 %, handles increase, or any answer is a 5xx.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ from crossaisle.data.storage import load_dataset
 from crossaisle.progress import bar
 
 EVERY = 10.0
-"""Seconds between two samples."""
+"""Seconds between samples."""
 LATE = 1.0
-"""Seconds after which a request that could not be sent is left out, so that the hour has an end."""
+"""A request this many seconds late is left out, so that the run ends on time."""
 GROWTH = 0.05
 """Memory may grow by this share."""
 
 
 class Sample(NamedTuple):
-    """The process at one moment."""
+    """The process at one time."""
 
     second: float
     memory_mb: float
@@ -57,7 +58,7 @@ def sample(pid: int, second: float) -> Sample:
 
 
 class Visitors:
-    """Requests as a shop would send them; seeded."""
+    """Requests as a shop would send them, from a seed."""
 
     def __init__(self, users: list[str], items: list[str]) -> None:
         self._users, self._items, self._rng, self._put = users, items, random.Random(0), 0
@@ -66,7 +67,7 @@ class Visitors:
     def next(self) -> tuple[str, str, bytes]:
         """Method, path and body."""
         rng = self._rng
-        # Most people are known; of the others, each comes back now and then.
+        # Most users are known; each of the others comes back now and then.
         user = rng.choice(self._users) if rng.random() < 0.9 else f"visitor-{rng.randrange(20_000)}"
         item, kind = rng.choice(self._items), rng.random()
         if kind < 0.1:
@@ -84,19 +85,19 @@ class Visitors:
         return "GET", f"/api/recommend/{user}", b""
 
     def change(self) -> tuple[str, str, bytes]:
-        """A new price of a known product; once a minute a new product."""
+        """A new price of a known product, or once a minute a new product."""
         self._put += 1
         if self._put % 12:
             price = {"price": round(self._rng.uniform(1, 9), 2)}
             return "PATCH", f"/api/items/{self._rng.choice(self._items)}", json.dumps(price).encode()
-        # No earlier run has read this title: the text encoder is loaded at the first one, not when the
-        # cache of vectors has none of a later one.
+        # No earlier run has read this title, so the first one loads the text encoder, rather than the first
+        # that the vector cache lacks.
         new = {"title": f"Oat drink {self._run} {self._put}", "categories": [["Grocery"]], "price": 2.0}
         return "PUT", f"/api/items/new-{self._put}", json.dumps(new).encode()
 
 
 async def soak(pid: int, visitors: Visitors, seconds: float, rate: float) -> dict[str, Any]:
-    """Sends at a constant rate over `CONNECTIONS` connections; samples beside it."""
+    """Sends at a constant rate over `CONNECTIONS` connections, and takes samples meanwhile."""
     start, times, answers = time.perf_counter(), [], Counter[int]()
     samples = [sample(pid, 0.0)]
 
@@ -134,7 +135,7 @@ async def soak(pid: int, visitors: Visitors, seconds: float, rate: float) -> dic
 
 
 def growth(samples: list[Sample]) -> dict[str, Any]:
-    """The last tenth against the tenth after the first."""
+    """The last tenth over the second tenth."""
     tenth = max(len(samples) // 10, 1)
     before, after = samples[tenth : 2 * tenth], samples[-tenth:]
     out: dict[str, Any] = {}
@@ -148,10 +149,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model", type=Path, default=Path("demo/model"))
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--model", type=Path, default=Path("demo/model"), help="a saved model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="length of the run (default: %(default)s)"
+    )
+    parser.add_argument("--rate", type=float, default=200.0, help="requests a second (default: %(default)s)")
     options = parser.parse_args()
     dataset = load_dataset(options.model / "catalogue")
     popular = dataset.item_counts.argsort()[-5000:]

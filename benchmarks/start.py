@@ -1,13 +1,13 @@
-"""The start of a service with many events in its store: this source tree beside another revision of it.
+"""Measures how a service starts with many events in its store: this source tree beside another revision.
 
     python benchmarks/start.py HEAD~1 --model demo/model --out runs/start
     python benchmarks/start.py 7b87d98 --model demo/model --out runs/start --events 10000000 --alone
 
-The store is one that the other revision made; `--keep FILE` keeps it for the next time. In it are people of
-the model and ten times as many new ones, who look at and buy products as often as these were bought before.
-Each tree then serves from a copy. This one packs the events at its first start, which happens once; what
-counts is the next one. Measured are seconds until it is ready, of the clock and of the processor, its memory
-then and at most, the first lists of some people, and their lists after one more event.
+The other revision makes the store; `--keep FILE` keeps it for the next time. In it are users of the model and
+ten times as many new ones, who look at and buy products as often as these were bought before. Each tree then
+serves from a copy. This tree packs the events at its first start, which happens once; the next start is the
+one that counts. Measures wall and CPU time until ready, memory then and at its peak, the first lists of some
+users, and their lists after one more event.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAKE = """
 import sys
 try:
     from crossaisle.serve.store.store import Store
-except ImportError:  # as it was once
+except ImportError:  # earlier revisions
     from crossaisle.serve.store import Store
 Store(sys.argv[1]).close()
 """
@@ -48,7 +48,7 @@ AT_ONCE = 200_000
 
 
 def written(tree: Path, model: Path, place: Path, n: int) -> list[str]:
-    """Writes the store as a tree makes it, unless it is there; returns some of its people."""
+    """Writes the store with a tree's own schema, unless it is there; returns some of its users."""
     dataset, rng = load_dataset(model / "catalogue"), np.random.default_rng(0)
     people = [*dataset.user_ids.all, *(f"new-{at}" for at in range(10 * dataset.n_users))]
     some = [people[at] for at in rng.choice(len(people), FIRST, replace=False).tolist()]
@@ -64,7 +64,7 @@ def written(tree: Path, model: Path, place: Path, n: int) -> list[str]:
     with closing(sqlite3.connect(partial)) as store, store:
         store.execute("PRAGMA journal_mode=OFF")
         store.execute("PRAGMA synchronous=OFF")
-        store.execute("DROP INDEX events_by_user")  # made again at the end, in order
+        store.execute("DROP INDEX events_by_user")  # recreated at the end, in order
         for start in range(0, n, AT_ONCE):
             size = min(AT_ONCE, n - start)
             user = rng.choice(len(people), size, p=busy).tolist()
@@ -94,7 +94,7 @@ def add(user: str, item: str) -> None:
 
 
 def started(tree: Path, model: Path, store: Path, people: list[str], item: str) -> dict[str, float]:
-    """Of one start."""
+    """Measures one start."""
     with importing(tree), service(model, store, patience=900) as (pid, ready):
         figures = {
             "ready, s": ready,
@@ -119,9 +119,11 @@ def started(tree: Path, model: Path, store: Path, people: list[str], item: str) 
 def main() -> None:
     """Reads the command line, measures, prints a table."""
     parser = arguments(__doc__, rounds=1)
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--keep", type=Path, help="the store, made where there is none")
-    parser.add_argument("--alone", action="store_true", help="leave the other revision out")
+    parser.add_argument(
+        "--events", type=int, default=1_000_000, help="events in the store (default: %(default)s)"
+    )
+    parser.add_argument("--keep", type=Path, help="store to keep for the next time; made if missing")
+    parser.add_argument("--alone", action="store_true", help="leave out the other revision")
     options = parser.parse_args()
     results: dict[str, Any] = {"events": options.events, "cores": os.cpu_count()}
     with (

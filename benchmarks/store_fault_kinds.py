@@ -1,6 +1,7 @@
-"""Ways to take the store away from a running service, and how each is mended; `store_faults.py` does it.
+"""The faults of `store_faults.py`: ways to take the store from a running service, and their repair.
 
-A fault is one function of a `Stage`: what happens; a second one mends it. `FAULTS` names them.
+A fault is a function of a `Stage` that makes something happen; a second function repairs it. `FAULTS` names
+them.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Stage:
         return [file for end in ("", "-wal", "-shm") if (file := Path(f"{self.store}{end}")).exists()]
 
 
-# Faults, and how they are mended
+# Faults and their repair
 
 
 def removed(stage: Stage) -> None:
@@ -72,7 +73,7 @@ def full(stage: Stage) -> None:
     else:
         largest = max(file.stat().st_size for file in stage.files())
         _let_grow(stage, largest + 10_000)
-    # The file may have room inside; the disk is full when the first event finds none.
+    # The file may have room inside: the disk counts as full from the first event that finds none.
     end = time.monotonic() + 60
     while stage.sender.sent[-1].status == 200 and time.monotonic() < end:
         time.sleep(0.01)
@@ -92,7 +93,7 @@ def _let_grow(stage: Stage, size: int) -> None:
 
 
 def damaged(stage: Stage) -> None:
-    """A third of the pages, but not the first."""
+    """Damages a third of the pages, but not the first."""
     rng = random.Random(0)
     with stage.store.open("r+b") as file:
         pages = stage.store.stat().st_size // 4096
@@ -142,7 +143,7 @@ def back(stage: Stage) -> None:
 
 
 def second(stage: Stage) -> None:
-    """Another service on the same store; its end within 20 s is what is wanted."""
+    """Starts another service on the same store, which should end within 20 s."""
     other = Served(stage.served.model, stage.store, log=stage.folder.parent / "second.log", key=False)
     start = time.monotonic()
     other.start(wait=False)
@@ -161,17 +162,17 @@ def second(stage: Stage) -> None:
 
 
 def nothing(stage: Stage) -> None:
-    """Only a new start, which is tried in any case, can help."""
+    """No repair: only a restart can help, and that is tried in any case."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens, what mends it, and what counts."""
+    """What happens, what repairs it, and what is checked."""
 
     happens: Callable[[Stage], None]
     mended: Callable[[Stage], None] = nothing
     all_events: bool = False
-    """Also those of before the fault must be in the file at the end."""
+    """Whether events from before the fault must be in the file at the end."""
     must_tell: bool = True
 
 
@@ -201,4 +202,4 @@ def _moved():
     return _real() + _state[0]
 time.time = _moved
 """
-"""What a service starts with whose clock can be moved; `datetime` is not."""
+"""Code a service starts with so that its `time.time` can be moved; `datetime` is left alone."""

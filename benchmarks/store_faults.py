@@ -1,22 +1,21 @@
-"""Takes the store away from a running service in ten ways, while a client sends events:
+"""Takes the store away from a running service in ten ways, while a client sends events.
 
     python benchmarks/store_faults.py --model demo/model --out runs/store_faults
     python benchmarks/store_faults.py --model demo/model --out runs/store_faults --only full --only locked
     python benchmarks/store_faults.py --model demo/model --out runs/store_faults --workers 2
 
-removed, replaced (`mv` of another store), overwritten (in place, by a backup), full (a file system of 16 MB,
-where root may mount one; else a limit on the size of the service's files), damaged (pages of the file),
-read-only, locked (by another process), restored (SQLite's own backup, into the running store), clock (moved
-two days ahead and back, as Python tells the time), second (another service on the same store). They are in
-`store_fault_kinds.py`.
+The faults (in `store_fault_kinds.py`): removed; replaced (another store moved into its place); overwritten
+(in place, by a backup); full (a file system of 16 MB where root may mount one, else a limit on the size of
+the service's files); damaged (pages of the file); read-only; locked (by another process); restored (SQLite's
+own backup, into the running store); clock (two days ahead and back, as Python reads the time); second
+(another service on the same store).
 
-Each begins with a new store, and the client remembers what was acknowledged. Measured are the seconds until
-readiness, `crossaisle_store_up` and the log report the fault; the acknowledged events that are missing from
-the file the operator ends up with (where the file was taken away, of those sent after that); whether events
-are accepted again once the fault is mended, by itself or after a restart; and whether the file is intact at
-the end. Where nothing was refused, lost or broken, a read-only file, SQLite's own backup, a moved clock and
-a second service that is refused need not be reported. Only 127.0.0.1.
-Exits with 1 where a bar is missed.
+Each fault begins with a new store, and the client remembers what was acknowledged. Measured are the seconds
+until readiness, `crossaisle_store_up` and the log report the fault; the acknowledged events that are missing
+from the file the operator ends up with (of those sent after the file was taken away, if it was); whether
+events are accepted again after the repair, without or with a restart; and whether the file is intact at the
+end. If nothing was refused, lost or broken, a read-only file, SQLite's own backup, a moved clock and a second
+service that is refused need not be reported. Uses 127.0.0.1 only. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -39,28 +38,28 @@ from store_fault_kinds import CLOCK, FAULTS, Fault, Stage, put_back
 from store_watch import Probe, Sender
 
 DURING, HEAL = 7.0, 10.0
-"""Seconds of events with the fault, and at most until it has healed."""
+"""Seconds of events during the fault, and the most to wait for recovery."""
 TOLD_SECONDS = 2.0
 SMALL = 16_000_000
-"""Bytes of the file system that gets full."""
+"""Bytes of the file system that fills up."""
 OLD, LEAST = 100, 1200
-"""Events when the backup is made, and at least before anything happens: several checkpoints later."""
+"""Events when the backup is made, and the least before the fault, several checkpoints later."""
 
 
 @dataclass
 class Found:
-    """What came of a fault."""
+    """The effects of a fault."""
 
     fault: str
     told: dict[str, float | None]
     answers: dict[str, int]
-    """To events, from the fault until it was mended."""
+    """Answers to events between the fault and its repair."""
     acknowledged: int
     """Events that count."""
     lost: int
     heals: str
     whole: bool
-    """Whether SQLite finds nothing wrong with the file in the end."""
+    """Whether SQLite finds the file intact at the end."""
     lists: dict[str, int]
     notes: list[str]
     need_tell: bool
@@ -83,7 +82,7 @@ def one_fault(name: str, model: Path, folder: Path, options: argparse.Namespace,
     if name == "read-only" and os.geteuid() == 0:
         if shutil.which("setpriv") is None:
             return _skipped(name, "root may write everything, and setpriv is not here")
-        prefix = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")  # then root may not, either
+        prefix = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")  # binds root, too
     with disk(folder, small=name == "full") as place:
         store = place / "store.sqlite"
         log = options.out / f"{name}.log"
@@ -112,7 +111,7 @@ def _through(name: str, fault: Fault, stage: Stage) -> Found:
         good.execute("PRAGMA journal_mode=DELETE")
     while len(sender.sent) < LEAST:
         time.sleep(0.05)
-    instant = name == "full"  # counts from the first event that finds no room
+    instant = name == "full"  # starts at the first event that finds no room
     probe.log_bytes = served.log.stat().st_size
     if not instant:
         probe.begin()
@@ -131,7 +130,7 @@ def _through(name: str, fault: Fault, stage: Stage) -> Found:
     if heals == "no":
         sender.close()
         served.stop()
-        # What it was when the service ended; a new start may need a good copy in its place.
+        # The file when the service ended; a restart may need a good copy in its place.
         kept, whole = keys_of(stage.store), is_whole(stage.store)
         heals = _restarted(stage)
     else:
@@ -161,7 +160,7 @@ def _through(name: str, fault: Fault, stage: Stage) -> Found:
 
 
 def _healed(stage: Stage, how: str) -> str:
-    """Whether events are taken (again)."""
+    """Whether events are accepted (again)."""
     since, end = time.monotonic(), time.monotonic() + HEAL
     while time.monotonic() < end:
         latest = [one for one in stage.sender.sent[-5:] if one.start >= since]
@@ -172,7 +171,7 @@ def _healed(stage: Stage, how: str) -> str:
 
 
 def _restarted(stage: Stage) -> str:
-    """A new start; with a good copy in the store's place where it is refused."""
+    """Restarts the service; if that is refused, puts a good copy in the store's place first."""
     for how in ("after a new start", "after a backup was put back"):
         try:
             stage.served.start()
@@ -189,7 +188,7 @@ def _restarted(stage: Stage) -> str:
 
 
 def keys_of(store: Path) -> set[str]:
-    """Keys of events that a file holds, as far as it can be read: from its beginning and from its end."""
+    """Keys of the events in a file, as far as it can be read from its beginning and from its end."""
     found: set[str] = set()
     if not store.exists():
         return found
@@ -203,7 +202,7 @@ def keys_of(store: Path) -> set[str]:
 
 @contextmanager
 def disk(folder: Path, small: bool) -> Iterator[Path]:
-    """A folder for the store; a file system of its own, which is soon full, where one may be mounted."""
+    """A folder for the store; a small file system of its own if one may be mounted."""
     place = folder / "store"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "crossaisle-bench", str(place)]
@@ -216,7 +215,7 @@ def disk(folder: Path, small: bool) -> Iterator[Path]:
 
 
 def is_whole(store: Path) -> bool:
-    """As SQLite says; a file that is gone is not damaged."""
+    """Whether SQLite finds the file intact; a missing file is not damaged."""
     if not store.exists():
         return True
     with closing(sqlite3.connect(store)) as connection, suppress(sqlite3.Error):
@@ -248,10 +247,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", action="append", choices=list(FAULTS), help="may be repeated")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--only", action="append", choices=list(FAULTS), help="only this fault; may be repeated"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="worker processes of the service (default: %(default)s)"
+    )
     options = parser.parse_args()
     from crossaisle.data.storage import load_dataset
 

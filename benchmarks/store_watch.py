@@ -1,4 +1,4 @@
-"""What `store_faults.py` watches a service with: a client that sends events, and an operator who looks."""
+"""What watches the service in `store_faults.py`: a client that sends events, and an operator's checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from served import Served
 
 LOOK_SECONDS = 0.05
-"""Between two looks of the operator."""
+"""Seconds between the operator's checks."""
 
 
 class Sent(NamedTuple):
@@ -27,7 +27,7 @@ class Sent(NamedTuple):
 
 
 class Sender(threading.Thread):
-    """One event after the other, each once."""
+    """Sends one event after the other, each once."""
 
     def __init__(self, served: Served, item: str) -> None:
         super().__init__(daemon=True)
@@ -40,7 +40,7 @@ class Sender(threading.Thread):
             key, number = f"event-{number}", number + 1
             body: dict[str, str | float] = {"user": f"person-{number % 40}", "item": self.item, "key": key}
             if self.time is not None and number % 2:
-                body["time"] = self.time()  # a client whose clock is right
+                body["time"] = self.time()  # the client's clock is right
             start = time.monotonic()
             answer = self.served.ask("POST", "/api/events", json.dumps(body), timeout=20)
             accepted = answer.status == 200 and answer.json["accepted"] == 1
@@ -54,15 +54,15 @@ class Sender(threading.Thread):
 
 @dataclass
 class Probe:
-    """Looks at what an operator looks at, again and again."""
+    """Repeatedly checks what an operator would."""
 
     served: Served
     told: dict[str, float] = field(default_factory=dict)
-    """Moments at which each said for the first time since `fault` that something is wrong."""
+    """When each check first reported a problem after `fault`."""
     lists: Counter[int] = field(default_factory=Counter)
     fault: float = 0.0
     log_bytes: int = 0
-    """Of the log before the fault."""
+    """Length of the log before the fault."""
     _done: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> Probe:
@@ -72,7 +72,7 @@ class Probe:
         return self
 
     def begin(self) -> None:
-        """The fault is there from now on."""
+        """The fault begins now."""
         self.fault = time.monotonic()
 
     def _look(self, what: str) -> None:
@@ -99,7 +99,7 @@ class Probe:
         return False
 
     def seconds(self) -> dict[str, float | None]:
-        """From the fault until each told."""
+        """Seconds from the fault to the first report of each check."""
         return {
             what: round(self.told[what] - self.fault, 2) if what in self.told else None
             for what in ("health", "metrics", "log")

@@ -1,13 +1,12 @@
-"""From a tap on a recommendation to the rows of the next page, in a real Chromium.
+"""Measures the time from a click on a recommendation to those of the next page, in Chromium.
 
     python benchmarks/taps.py --model demo/model --taps 200 --out DIR
 
-The example shop is served from an origin of its own. Each tap is a click of the mouse on an item of the row
-"goes with": it is told to the service, the next page is loaded, and asks for its rows. Counted is the time
-from the click to the row "goes with" in the new page (bar: p99 at most 150 ms); as parts of it, the time
-from the page's own content to that row, and that of the requests for lists. Everything runs on this
-machine: the network's time is not in it, and browser, pages and service share its cores; the load average
-is in the result.
+The example shop is served from an origin of its own. Each tap is a mouse click on an item of the row "goes
+with": the service is told, and the next page loads and asks for its rows. Measured is the time from the click
+to the row "goes with" of the new page (target: p99 at most 150 ms) and, as parts of it, the time from the
+page's own content to that row and that of the requests for lists. Everything runs on this machine: there is
+no network, and browser, pages and service share its cores. The result includes the load average.
 """
 
 from __future__ import annotations
@@ -49,7 +48,8 @@ LISTS = (
 
 
 class _Server(ThreadingHTTPServer):
-    request_queue_size = 128  # a browser opens several connections at once, and waits 1 s for one refused
+    # A browser opens several connections at once and retries a refused one only after 1 s.
+    request_queue_size = 128
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -93,9 +93,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--taps", type=int, default=200)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="a saved model")
+    parser.add_argument("--taps", type=int, default=200, help="clicks (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -119,7 +119,7 @@ def main() -> None:
         service.start()
         try:
             with opened(chromium, folder / "profile") as browser:
-                taps(browser, f"{pages}/?item=1024306", 10, rng)  # both warm
+                taps(browser, f"{pages}/?item=1024306", 10, rng)  # warms up both
                 took = taps(browser, f"{pages}/?item=1024306", options.taps, rng)
         finally:
             service.stop()

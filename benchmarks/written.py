@@ -1,7 +1,7 @@
-"""What `earlier.py` has an earlier revision write, and what it asks both revisions afterwards.
+"""What `earlier.py` has an earlier revision write, and what it then asks both revisions.
 
-An earlier service is told things in the words of that time (an arm's `share`), so nothing here may be changed
-to follow later names: `questions` and `Dialect` are what adapts.
+An earlier service is addressed in the terms of its time (such as an arm's `share`), so do not rename anything
+here to follow later names: `questions` and `Dialect` adapt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crossaisle.data.dataset import Dataset
 N = 20
 """Length of the lists that are compared."""
 NEWCOMERS = 30
-"""Users whom the model does not know."""
+"""Users unknown to the model."""
 AGO = 20 * 86_400.0
 """Seconds since the first event."""
 NEW_ITEMS = [
@@ -54,26 +54,26 @@ Asked = tuple[str, str, str, str, Any]
 
 @dataclass(frozen=True)
 class Written:
-    """What was told to the service."""
+    """What was sent to the service."""
 
     users: list[str]
-    """With live events, known to the model or not; those asked for first."""
+    """Users with live events, known to the model or not; those asked about come first."""
     deleted: str
     """A user who was deleted."""
     items: list[str]
-    """Changed, new and deleted ones."""
+    """Changed, new and deleted items."""
     events: list[dict[str, Any]]
 
 
 def send(service: Served, method: str, path: str, body: Any = None) -> None:
-    """`SystemExit` for anything but success."""
+    """Sends a request; `SystemExit` unless it succeeds."""
     answer = service.ask(method, path, None if body is None else json.dumps(body))
     if not 200 <= answer.status < 300:
         raise SystemExit(f"{method} {path}: {answer.status} {answer.body[:300]!r}")
 
 
 def written_by(service: Served, dataset: Dataset, rng: random.Random) -> Written:
-    """Has an earlier service keep some of everything."""
+    """Has an earlier service store some of everything."""
     popular = [dataset.item_ids.id(row) for row in dataset.item_counts.argsort()[::-1][:2000]]
     known = rng.sample(list(dataset.user_ids.all), min(60, dataset.n_users))
     users = known + [f"newcomer-{number}" for number in range(NEWCOMERS)]
@@ -107,14 +107,14 @@ def written_by(service: Served, dataset: Dataset, rng: random.Random) -> Written
     for experiment in EXPERIMENTS:
         send(service, "POST", "/api/experiments", experiment)
     send(service, "POST", "/api/experiments/ended/stop")
-    # Some of the deleted user's are later than the deletion: they count as a newcomer's.
+    # Some events of the deleted user come after the deletion and count as a new user's.
     send(service, "POST", "/api/events", [event for event in events[450:] if event["user"] != deleted])
     send(service, "POST", "/api/events", {"user": "newcomer-0", "item": NEW_ITEMS[0][0], "time": first + 1e5})
     return Written(users, deleted, changed + [item for item, *_ in NEW_ITEMS], events)
 
 
 def questions(service: Served, dataset: Dataset, written: Written, n_users: int) -> Iterator[Asked]:
-    """Every placement, and every control, in the words of the service that runs."""
+    """Every placement and every control, with the parameter names of the running service."""
     words = Dialect(service.ask("GET", "/openapi.json").json)
     others = [user for user in dataset.user_ids.all if user not in written.users]
     names = dataset.taxonomy.names()
@@ -147,7 +147,7 @@ def questions(service: Served, dataset: Dataset, written: Written, n_users: int)
 
 
 def stored(service: Served, written: Written, read_key: str) -> dict[str, dict[str, Any]]:
-    """What the service knows of what was written, by kind and name, in terms that no revision renames."""
+    """What the service knows of what was written, by kind and name, in terms no revision renames."""
 
     def get(path: str) -> Any:
         answer = service.ask("GET", path)
@@ -155,7 +155,7 @@ def stored(service: Served, written: Written, read_key: str) -> dict[str, dict[s
 
     def user(name: str) -> Any:
         found = get(f"/api/users/{name}")
-        if found == 404:  # lists shown within experiments since are something, too
+        if found == 404:  # later known through lists shown in experiments
             return [{}, [], []]
         events = sorted((event["time"], event["item"], event["kind"]) for event in found["events"])
         return [found["attributes"], events, found["history"]]

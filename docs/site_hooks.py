@@ -13,8 +13,15 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-BESIDE = ("README.md", "README.zh.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
-"""Pages of the repository's root."""
+BESIDE = (
+    "README.md",
+    "README.zh.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+)
+"""Pages outside `docs/`."""
 HOME = {"README.md": "index.md"}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""What lies in deploy/ says what is so: options and metrics that exist, files that are there."""
+"""Files in deploy/ name options, metrics and files that exist."""
 
 from __future__ import annotations
 

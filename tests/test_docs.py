@@ -36,7 +36,7 @@ from crossaisle.config import (
 from crossaisle.train_config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks" / "README.md"])
 FENCE = re.compile(r"^(<!-- test -->\n)?```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -236,6 +236,13 @@ def test_every_setting_is_described_with_its_default() -> None:
 
 
 MODULE = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.py|(?:[a-z_]+/)+)`")
+
+
+def test_every_benchmark_is_listed() -> None:
+    """All scripts, including parts they share, and nothing that does not exist."""
+    scripts = {file.name for file in (ROOT / "benchmarks").glob("*.py")}
+    page = (ROOT / "benchmarks" / "README.md").read_text()
+    assert set(re.findall(r"`(?:python benchmarks/)?([a-z_]+\.py)\b", page)) == scripts
 
 
 def test_the_files_of_the_architecture_exist() -> None:

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from crossaisle.errors import LONGEST_NAME, DataError, UnknownIdError, nearest, shorten
+from crossaisle.errors import LONGEST_NAME, DataError, UnknownIdError, either, nearest, shorten
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,10 @@ def test_a_message_shows_64_characters_of_a_value() -> None:
     assert shorten("x" * 256) == f"'{'x' * LONGEST_NAME}…'"
     assert shorten("x" * 64) == f"'{'x' * 64}'"
     assert str(DataError("must be short", value="y" * 70)) == f"must be short (found '{'y' * 64}…')"
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"), [(["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c"), ([], "")]
+)
+def test_choices_are_listed_with_one_or(choices: list[str], said: str) -> None:
+    assert either(choices) == said

@@ -1,4 +1,4 @@
-"""The install command that a message prints works where its reader stands."""
+"""The install command in a message works in the reader's environment."""
 
 from __future__ import annotations
 

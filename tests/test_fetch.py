@@ -103,7 +103,7 @@ def test_a_url_is_fetched_once_and_verified(server: str, tmp_path: Path) -> None
     assert url_file(f"{server}/items.csv", digest).read_text() == "id\n1\n"
     file.write_text("id\n2\n")
     with pytest.raises(
-        FetchError, match=r"items\.csv: was changed since it was fetched: remove it to fetch it"
+        FetchError, match=r"items\.csv: has changed since it was fetched: remove it to fetch it"
     ):
         url_file(f"{server}/items.csv", digest)
 
@@ -166,9 +166,9 @@ def test_a_server_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp
     ("location", "message"),
     [
         ("ftp://127.0.0.1/x", "redirects to ftp, which is not followed"),
-        ("file:///etc/hostname", "it answers 302"),
+        ("file:///etc/hostname", "the server answered 302"),
         ("http://u:s3cret@127.0.0.1/", "redirects to http, which is not followed"),
-        ("/a.csv", "it answers 302"),
+        ("/a.csv", "the server answered 302"),
     ],
 )
 def test_redirects_lead_nowhere_else(location: str, message: str) -> None:

@@ -292,7 +292,7 @@ def test_what_a_placement_does_not_take_is_refused(placement: Placement, user: s
         if name not in refused:
             Query(placement=placement, user=user, items=items, **{name: value})
             continue
-        with pytest.raises(ConfigError, match=rf"^{placement} takes no {name}: .*: leave it out$"):
+        with pytest.raises(ConfigError, match=rf"^{placement} takes no {name}, because .*: leave it out$"):
             Query(placement=placement, user=user, items=items, **{name: value})
     Query(placement=placement, user=user, items=items, calibration=0.0)  # none, said aloud
 

@@ -1,4 +1,4 @@
-"""What `benchmarks/serve.py` sends is counted as answered only where it was."""
+"""`benchmarks/serve.py` counts a request as answered only if it was."""
 
 from __future__ import annotations
 

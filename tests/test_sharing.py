@@ -1,4 +1,4 @@
-"""What several processes have once: made by the first, mapped by all."""
+"""Arrays that several processes share: written by the first, mapped by all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `benchmarks/deletions.py` takes for a trace in a file."""
+"""What `benchmarks/deletions.py` counts as a trace in a file."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def test_half_a_text_is_a_trace_of_it_wherever_it_was_cut() -> None:
 
 
 def test_what_is_left_of_one_text_is_no_trace_of_another() -> None:
-    """As it was with numbers: a row `...-12` was there, and its cut copy passed for the deleted `...-1`."""
+    """As with numbered keys: the cut copy of a row `...-12` looked like the deleted `...-1`."""
     there, deleted = digits(), digits()
     assert not found(deleted.encode()) & {p for end in range(DIGITS) for p in found(there[:end].encode())}

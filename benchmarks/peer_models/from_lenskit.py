@@ -28,7 +28,7 @@ def _fit(scorer: Any, events: Events) -> Fitted:
         for at, user in enumerate(users.tolist()):
             if user in known or user < 0:
                 had = ItemList(item_ids=np.intersect1d(histories[at].indices, sold))
-                # A basket of nobody is asked by what lies in it.
+                # An anonymous basket is described by its items.
                 query = RecQuery(user_id=user if user >= 0 else None, history_items=had)
                 out[at] = scorer(query, every).scores()
         return out

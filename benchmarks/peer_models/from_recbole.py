@@ -87,7 +87,7 @@ def _fit(name: str, events: Events, settings: Settings) -> Fitted:
 
 
 def _rows_of(dataset: Any, field: str, n: int) -> np.ndarray:
-    """int64 (n,): RecBole's number of each of ours; 0 where it has none."""
+    """int64 (n,): RecBole's row of each of ours; 0 if it has none."""
     numbers = dataset.field2token_id[field]
     return np.array([numbers.get(str(one), 0) for one in range(n)])
 
@@ -95,7 +95,7 @@ def _rows_of(dataset: Any, field: str, n: int) -> np.ndarray:
 def _query(
     asked: np.ndarray, users: np.ndarray, histories: list[list[int]], longest: int | None
 ) -> Interaction:
-    """The newest products of each customer where a model reads them; else who it is."""
+    """The newest products of each customer if the model reads them, else the customer's row."""
     if longest is None:
         return Interaction({"user_id": torch.as_tensor(users[asked])})
     newest = [histories[user][-longest:] for user in asked.tolist()]

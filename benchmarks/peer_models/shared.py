@@ -32,7 +32,7 @@ import numpy as np
 
 SEED = 0
 DEVICE = os.environ.get("PEERS_DEVICE", "cpu")
-"""`cpu` or `cuda`, for those that use torch; on `cuda` minutes are those of the clock."""
+"""`cpu` or `cuda`, for models that use torch; on `cuda`, minutes are wall time."""
 TUNED_ON = 2500
 """Validation queries that settings are chosen on."""
 AT_ONCE = 500
@@ -49,7 +49,7 @@ class Events:
     n_users: int
     n_items: int
     counts: bool = False
-    """Whether people buy the same item again."""
+    """Whether users buy the same item again."""
 
     @classmethod
     def read(cls, file: Path) -> Events:
@@ -58,7 +58,7 @@ class Events:
             return cls(found["user"], found["item"], *sizes)
 
     def matrix(self) -> Any:
-        """scipy csr float32 (n_users, n_items): 1 for each pair; where people buy again, how often."""
+        """scipy csr float32 (n_users, n_items): 1 for each pair, or how often if users buy again."""
         from scipy import sparse
 
         ones = np.ones(len(self.user), np.float32)
@@ -68,31 +68,31 @@ class Events:
         return counts
 
     def usual_length(self) -> int:
-        """As many events as nine of ten customers have, for models that read the newest: 20 to 100."""
+        """The length of nine in ten histories (20 to 100), for models that read the newest events."""
         lengths = np.bincount(self.user)
         return int(np.clip(np.quantile(lengths[lengths > 0], 0.9), 20, 100))
 
 
 Fitted = Callable[[np.ndarray, Any], np.ndarray]
-"""User rows int32 (n,), -1 of baskets, and what they have, scipy csr float32 (n, n_items), to scores float32
-(n, n_items); NaN or -inf where there is none."""
+"""User rows int32 (n,), -1 for baskets, and their items, scipy csr float32 (n, n_items) -> scores float32
+(n, n_items); NaN or -inf for none."""
 Fit = Callable[[Events, Settings], Fitted]
 
 
 @dataclass(frozen=True)
 class Queries:
-    """Users, or baskets of nobody."""
+    """Users, or anonymous baskets."""
 
     user: np.ndarray
     histories: Any
     """scipy csr float32 (n, n_items)."""
     asked: np.ndarray | None = None
-    """int32 (n,): a category that is out of the question."""
+    """int32 (n,): a category to leave out."""
     code: np.ndarray | None = None
 
     @classmethod
     def read(cls, found: Any, events: Events) -> Queries:
-        """From an open file, and the events of the users."""
+        """Reads queries from an open file, and the events of their users."""
         from scipy import sparse
 
         if "indptr" not in found:
@@ -109,18 +109,18 @@ class Queries:
 
 
 def customers_alone(users: np.ndarray) -> None:
-    """Ends with a line where a model that knows customers by their number is asked for baskets."""
+    """Exits with a message if a model of known customers only is asked about baskets."""
     if np.any(users < 0):
-        raise SystemExit("this model has vectors of known customers only, and these are baskets of nobody")
+        raise SystemExit("this model has vectors of known customers only, but these are anonymous baskets")
 
 
 def batches(n: int) -> list[slice]:
-    """Of rows that are scored at once: the libraries' tables of scores take many times the scores' memory."""
+    """Rows to score at once: the libraries' score tables take many times the memory of the scores."""
     return [slice(at, at + AT_ONCE) for at in range(0, n, AT_ONCE)]
 
 
 def quality(fitted: Fitted, queries: Queries, targets: np.ndarray, *, mask_seen: bool) -> float:
-    """Mean of NDCG@10 and recall@10 of single targets, among what can be right."""
+    """Mean of NDCG@10 and recall@10 of single targets, among allowed items."""
     parts = batches(len(targets))
     found = [_gains(fitted, queries.take(rows), targets[rows], mask_seen=mask_seen) for rows in parts]
     return float(np.concatenate(found).mean())
@@ -145,7 +145,7 @@ def _clock() -> float:
 
 
 def main(models: Mapping[str, tuple[Fit, Sequence[Settings]]]) -> None:
-    """Tunes a model for some processor minutes on validation, fits it on the past, scores the test's users.
+    """Tunes a model for some CPU minutes on validation, fits it on the past, scores the test's users.
 
     `models`: name -> (fit, settings to try; the first is the library's or the paper's own). Drawn in a seeded
     order; one that has started is finished.

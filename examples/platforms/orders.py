@@ -1,12 +1,12 @@
-"""Orders of Shopify, WooCommerce and Magento -> events of a crossaisle service.
+"""Sends orders of Shopify, WooCommerce and Magento to a crossaisle service as events.
 
     CROSSAISLE_KEY=... WEBHOOK_SECRET=... python orders.py shopify --service https://reco.shop.example
     CROSSAISLE_KEY=... WEBHOOK_SECRET=... python orders.py woocommerce
     CROSSAISLE_KEY=... MAGENTO_TOKEN=... python orders.py magento --shop https://shop.example
 
-The first two listen for webhooks and check their signatures; the last one asks Magento for the orders that
-changed since it last asked. An order that comes twice counts once; a cancelled or refunded one is taken back.
-The key has the scope `write`. Put a proxy with TLS in front.
+The first two listen for webhooks and check their signatures. The last one polls Magento for orders that
+changed. An order received twice counts once; a cancelled or refunded order is withdrawn. CROSSAISLE_KEY needs
+the scope `write`. For webhooks, put a proxy with TLS in front.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from crossaisle.client import Client
 from crossaisle.errors import CrossaisleError, ServiceError
 
 LARGEST = 5_000_000
-"""Bytes of a webhook."""
+"""Bytes of a webhook, at most."""
 
 
 class Order(NamedTuple):
-    """What all three have in common."""
+    """An order of any of the three systems."""
 
     counts: bool | None
-    """Whether it is paid for; False: taken back; None: not yet."""
+    """True: paid; False: cancelled or refunded; None: not paid yet."""
     events: list[dict[str, Any]]
 
 
@@ -44,7 +44,7 @@ def shopify(order: dict[str, Any]) -> Order:
     """Topics `orders/paid`, `orders/cancelled` and `refunds/create` (as an order: `orders/updated`)."""
     paid = order.get("financial_status") in ("paid", "partially_refunded")
     gone = bool(order.get("cancelled_at")) or order.get("financial_status") in ("refunded", "voided")
-    # A guest's cart tells which visitor it was: see docs/platforms/shopify.md.
+    # A guest's cart carries the visitor id: see docs/platforms/shopify.md.
     noted = {one["name"]: one["value"] for one in order.get("note_attributes") or ()}
     user = order.get("email") or noted.get("crossaisle") or f"basket:{order['name']}"
     lines = [line for line in order["line_items"] if line.get("sku")]
@@ -69,7 +69,7 @@ def woocommerce(order: dict[str, Any]) -> Order:
 
 
 def magento(order: dict[str, Any]) -> Order:
-    """Of `GET /rest/V1/orders`. The row of a chosen variant stands below its product's, which has its SKU."""
+    """From `GET /rest/V1/orders`. The row of a variant follows its product's, which already has the SKU."""
     status = order.get("state")
     user = order.get("customer_email") or f"basket:{order['increment_id']}"
     when = order["created_at"].replace(" ", "T") + "Z"
@@ -113,7 +113,7 @@ SIGNED = {"shopify": "X-Shopify-Hmac-Sha256", "woocommerce": "X-WC-Webhook-Signa
 
 
 def tell(client: Client, order: Order) -> int:
-    """Sends the events of an order, or takes them back; how many were new or taken back."""
+    """Sends the events of an order, or withdraws them; returns how many were new or withdrawn."""
     if order.counts is None or not order.events:
         return 0
     if order.counts:
@@ -131,13 +131,13 @@ def tell(client: Client, order: Order) -> int:
 
 
 def is_signed(body: bytes, signature: str, secret: str) -> bool:
-    """Both sign alike: base64 of HMAC-SHA256 over the body."""
+    """Both systems sign with the base64 of HMAC-SHA256 over the body."""
     expected = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
     return hmac.compare_digest(expected.encode(), signature.encode())
 
 
 def listener(shop: str, client: Client, secret: str, port: int = 8090) -> ThreadingHTTPServer:
-    """A server for webhooks; the shop sends again whatever is not answered with 200."""
+    """A server for webhooks; the shop resends whatever is not answered with 200."""
 
     class Webhook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -147,7 +147,7 @@ def listener(shop: str, client: Client, secret: str, port: int = 8090) -> Thread
                 return self.answer(401)
             try:
                 order = json.loads(body)
-                # WooCommerce tries a new address with a form.
+                # WooCommerce tests a new address with a form.
                 told = tell(client, READ[shop](order)) if "line_items" in order else 0
             except (ValueError, KeyError, TypeError) as error:
                 self.log_error("not an order: %r", error)
@@ -167,7 +167,7 @@ def listener(shop: str, client: Client, secret: str, port: int = 8090) -> Thread
 
 
 def changed_orders(shop: str, token: str, since: datetime) -> Iterator[dict[str, Any]]:
-    """Orders of a Magento shop that changed since then, 100 a page."""
+    """Orders of a Magento shop changed since a time, read 100 a page."""
     page = 1
     while True:
         wanted = {
@@ -190,12 +190,12 @@ def changed_orders(shop: str, token: str, since: datetime) -> Iterator[dict[str,
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description="Orders of a shop system -> events of a crossaisle service.")
-    words.add_argument("system", choices=READ)
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("system", choices=READ, help="the shop system")
     words.add_argument("--service", default="http://127.0.0.1:8080", help="address of the service")
     words.add_argument("--shop", help="Magento: address of the shop")
-    words.add_argument("--port", type=int, default=8090, help="where webhooks arrive")
-    words.add_argument("--every", type=float, default=60.0, help="Magento: seconds between two looks")
+    words.add_argument("--port", type=int, default=8090, help="port that webhooks arrive at")
+    words.add_argument("--every", type=float, default=60.0, help="Magento: seconds between polls")
     asked = words.parse_args()
     with Client(asked.service, key=os.environ.get("CROSSAISLE_KEY")) as client:
         if asked.system != "magento":
@@ -211,7 +211,7 @@ def main() -> None:
             try:
                 orders = changed_orders(asked.shop.rstrip("/"), os.environ["MAGENTO_TOKEN"], since)
                 told = sum(tell(client, magento(order)) for order in orders)
-                since = began - timedelta(minutes=5)  # clocks differ; what comes twice counts once
+                since = began - timedelta(minutes=5)  # clocks differ; duplicates count once
                 print(f"{told} events", flush=True)
             except (OSError, CrossaisleError) as error:
                 print(f"{error}; trying again", flush=True)

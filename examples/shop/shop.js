@@ -1,5 +1,5 @@
-// What a shop's own pages do: this one has no server, so the product in view is named in the address.
-// It runs before crossaisle.js, which is deferred.
+// What a shop's own pages would do. This shop has no server, so the URL names the product in view.
+// Runs before crossaisle.js, which is deferred.
 const products = JSON.parse(document.getElementById("products").textContent);
 const item = new URLSearchParams(location.search).get("item");
 const cart = JSON.parse(sessionStorage.getItem("cart") || "[]");

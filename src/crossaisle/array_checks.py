@@ -1,4 +1,4 @@
-"""What saved arrays must hold, so that nothing that calculates with them reads where it may not."""
+"""Checks of arrays loaded from disk, so that no computation reads out of bounds or works on NaN."""
 
 from __future__ import annotations
 
@@ -10,29 +10,33 @@ import numpy as np
 from crossaisle.errors import ArtifactError
 
 PIECE = 1 << 20
-"""Numbers checked at a time."""
+"""Array elements checked per chunk."""
 
 
 def check_numbers(file: Path, gaps: bool) -> None:
-    """`ArtifactError` where a `.npy` file holds infinite numbers, or NaN where there may be no `gaps`."""
+    """Raises `ArtifactError` if a `.npy` file holds infinite numbers, or NaN unless `gaps` allows it."""
     for part in _pieces(file):
         if (np.isinf(part) if gaps else ~np.isfinite(part)).any():
-            what = "infinite numbers" if gaps else "numbers that are none (NaN or infinite)"
+            what = "infinite numbers" if gaps else "NaN or infinite numbers"
             raise ArtifactError(f"{file}: damaged: holds {what}; restore it or fit again")
 
 
 def check_matrix(file: Path, starts: np.ndarray, shape: np.ndarray, entries: int) -> None:
-    """`ArtifactError` where column numbers in a `.npy` file point out of their csr matrix: scipy reads
-    wherever they point. `starts`: its indptr; `shape` (2,): of the matrix."""
+    """Raises `ArtifactError` if the column indices in a `.npy` file exceed the bounds of their csr matrix,
+    which scipy does not check.
+
+    `starts`: the matrix's indptr; `shape` (2,); `entries`: its number of stored values.
+    """
     rows, columns = shape.tolist()
     good = len(starts) == rows + 1 and starts[0] == 0 and starts[-1] == entries
     good = good and bool((np.diff(starts) >= 0).all())
     if not good or any(part.min() < 0 or part.max() >= columns for part in _pieces(file)):
-        raise ArtifactError(f"{file}: damaged: points out of its matrix; restore it or fit again")
+        raise ArtifactError(f"{file}: damaged: has indices outside its matrix; restore it or fit again")
 
 
 def _pieces(file: Path) -> Iterator[np.ndarray]:
-    """An array bit by bit: what is memory-mapped is not read into memory whole to be checked."""
+    """Reads an array in chunks, so that checking a memory-mapped array does not load all of it into
+    memory."""
     with open(file, "rb") as handle:
         old = np.lib.format.read_magic(handle) == (1, 0)
         header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0

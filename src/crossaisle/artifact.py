@@ -1,8 +1,8 @@
-"""A saved thing is a folder: `config.json`, arrays, tables, and a checksum of every file. Never pickle.
+"""A saved object is a folder: `config.json`, arrays, tables, and a checksum of every file. Never pickle.
 
-Writing is atomic: the folder is built under a temporary name beside its target and swapped in, so a
-full disk or a kill leaves the old folder as it was. Two savers take turns; what a killed one left
-is restored or removed by the next.
+Saves are atomic: the folder is built under a temporary name next to its target and swapped in, so a full disk
+or a killed process leaves the old folder untouched. Concurrent saves take turns; whatever a killed save left
+behind is restored or removed by the next one.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from crossaisle.sharing import link, linked_from, map_file, shared
 FORMAT = "crossaisle"
 VERSION = 1
 LONGEST_NAME = 1000
-"""Characters of the name of a file in a folder, with those it lies in."""
+"""Maximum length in characters of a file name, including its path inside the folder."""
 INDEX, COUNTS = ".index", ".counts"
 BESIDE = (INDEX, COUNTS)
-"""Ends of the names of what belongs to the saved folder of the same name, and is none to choose from."""
+"""Suffixes of companion folders of a saved folder; they are not models that one could choose."""
 
-# Windows can neither lock nor sync a folder: savers do not take turns there.
+# Windows can neither lock nor sync a directory, so concurrent saves do not take turns there.
 _fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
 
 
 @contextmanager
 def writing(target: str | Path, kind: str) -> Iterator[Path]:
-    """Yields a fresh folder to fill; on success it replaces `target`, on failure it vanishes."""
+    """Yields an empty folder to fill; it replaces `target` on success and is removed on failure."""
     target = Path(target).resolve()
     may_replace(target)
     try:
@@ -51,7 +51,7 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
         with _locked(target.parent):
             _clear_leftovers(target)
             fresh = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
-            held = _hold(fresh)  # as long as this process lives, no other process takes it for a leftover
+            held = _hold(fresh)  # while this lock is held, no other process treats the folder as a leftover
         try:
             yield fresh
             _seal(fresh, kind, target)
@@ -61,25 +61,27 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
             _release(held)
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
+        said = error.strerror or f"{error}: is the disk full?"  # numpy does not say so
         raise ArtifactError(
-            f"{target}: could not be saved ({error.strerror or error}); "
-            "the folder that was there is untouched"
+            f"{target}: could not be saved ({said}); the previous folder is untouched"
         ) from error
 
 
 def may_replace(target: Path) -> None:
-    """Raises where no folder can be saved, as something else is there: for long work to ask at its start."""
-    if os.path.lexists(target) and not _ours(target):  # a link that leads nowhere is something else, too
+    """Raises `ArtifactError` if something other than a saved folder is in the way: long jobs check this
+    first."""
+    if os.path.lexists(target) and not _ours(target):  # a dangling link is in the way, too
         raise ArtifactError(
             f"{target}: exists and is not a saved {FORMAT} folder; choose another path or remove it"
         )
 
 
 def _seal(fresh: Path, kind: str, target: Path) -> None:
-    """Adds the manifest and sends everything to the disk. Links to files of `target` keep their checksums."""
+    """Writes the manifest and syncs everything to disk. Files that are links into `target` keep their
+    checksums."""
     try:
         known = linked_from(target, _manifest(target, kind))
-    except ArtifactError:  # nothing is there, or nothing good
+    except ArtifactError:  # no folder there, or a damaged one
         known = {}
     linked = linked_from(fresh, {name: name for name in _files(fresh)}) if known else {}
     sums = {name: known[place] for place, name in linked.items() if place in known}
@@ -92,9 +94,9 @@ def _seal(fresh: Path, kind: str, target: Path) -> None:
 
 
 def _files(folder: Path) -> list[str]:
-    """Relative names of all files, sorted; neither the manifest nor hidden ones, which are never read.
+    """Relative names of all files, sorted, without the manifest and hidden files, which are never read.
 
-    Hidden files are what a file manager leaves where it has been (`.DS_Store`, `._name`).
+    File managers leave hidden files in folders that they visit (`.DS_Store`, `._name`).
     """
     names = (p.relative_to(folder) for p in folder.rglob("*") if not p.is_dir())
     seen = (name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
@@ -112,9 +114,9 @@ def _sync(path: Path) -> None:
 
 
 def _hold(folder: Path, *, wait: bool = True) -> int | None:
-    """A handle that locks a folder until it is closed or the process ends.
+    """Locks a folder until the returned descriptor is closed or the process ends.
 
-    None where another process holds it, or where the file system has no locks.
+    Returns None if another process holds the lock, or if the file system has no locks.
     """
     if _fcntl is None:
         return None
@@ -146,7 +148,7 @@ def _prefix(target: Path) -> str:
 
 
 def _swap(fresh: Path, target: Path) -> None:
-    """Puts a finished folder in place; `_clear_leftovers` undoes a swap that was killed half-way."""
+    """Puts a finished folder in place; `_clear_leftovers` undoes a swap that was killed halfway."""
     if not target.exists():
         fresh.rename(target)
     else:
@@ -162,7 +164,7 @@ def _swap(fresh: Path, target: Path) -> None:
 
 
 def _clear_leftovers(target: Path) -> None:
-    """Puts back the folder of a swap that was killed and removes what other killed saves left."""
+    """Restores the folder of a swap that was killed, and removes what other killed saves left behind."""
     pattern = re.compile(re.escape(_prefix(target)) + r"[a-z0-9_]{8}(-old)?")
     for path in sorted(target.parent.iterdir()):
         match = pattern.fullmatch(path.name)
@@ -188,9 +190,9 @@ def _ours(path: Path) -> bool:
 
 @contextmanager
 def reading(place: Path) -> Iterator[None]:
-    """Whatever a saved file or folder makes fail becomes an `ArtifactError` that names it and the rule.
+    """Turns any exception raised while reading a saved file or folder into an `ArtifactError` that names it.
 
-    Checksums show that a folder is as it was written, not that it was written correctly.
+    Matching checksums prove that a folder is unchanged, not that its content is valid.
     """
     try:
         yield
@@ -207,7 +209,7 @@ def reading(place: Path) -> Iterator[None]:
 
 
 def saved_in(folder: Path | None) -> list[str]:
-    """Names of the saved things that a folder holds."""
+    """Names of the saved folders inside a folder."""
     if folder is None or not folder.is_dir():
         return []
     found = (path for path in folder.iterdir() if (path / MANIFEST).is_file())
@@ -220,7 +222,7 @@ def check(path: str | Path, kind: str) -> Path:
         if not path.is_dir():
             _put_back(path.resolve())
         if not path.is_dir():
-            rule = "is a file, no folder" if path.is_file() else "no such model folder"
+            rule = "is a file, not a folder" if path.is_file() else "no such model folder"
             raise ArtifactError(f"{path}: {rule}")
         _verify(path, _manifest(path, kind))
     return path
@@ -230,7 +232,7 @@ def _verify(path: Path, expected: Mapping[str, str]) -> None:
     root = path.resolve()
     for name in expected:
         if not name.isprintable() or len(name) > LONGEST_NAME:
-            raise ArtifactError(f"{path}: foreign: {MANIFEST} names {shorten(name)}, which no file is called")
+            raise ArtifactError(f"{path}: foreign: {MANIFEST} names {shorten(name)}, which cannot be a file")
         file = path / name
         if not file.resolve().is_relative_to(root):
             raise ArtifactError(f"{path}: foreign: {MANIFEST} names {name!r}, a file outside the folder")
@@ -240,14 +242,14 @@ def _verify(path: Path, expected: Mapping[str, str]) -> None:
         if digest != expected[name]:
             said = f"{name} does not match its checksum"
             raise ArtifactError(f"{path}: damaged: {said}; restore it or fit again")
-    # Readers take every array they find, so one without a checksum must not lie there.
+    # Readers load every array they find, so there must be none without a checksum.
     extra = [name for name in _files(path) if name not in expected]
     if extra:
         raise ArtifactError(f"{path}: foreign: {extra[0]} is not in {MANIFEST}; remove it or fit again")
 
 
 def _put_back(target: Path) -> None:
-    """The old folder, where a save was killed in the moment between two renames."""
+    """Restores the old folder if a save was killed between its two renames."""
     if target.parent.is_dir():
         try:
             with _locked(target.parent):
@@ -257,7 +259,7 @@ def _put_back(target: Path) -> None:
 
 
 def _manifest(path: Path, kind: str) -> dict[str, str]:
-    """File name -> digest, of a folder of this format, version and kind."""
+    """File name -> digest, from the manifest of a folder of this format, version and kind."""
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
     except FileNotFoundError:
@@ -284,7 +286,7 @@ def _manifest(path: Path, kind: str) -> dict[str, str]:
 
 
 def _digests(folder: Path, names: Collection[str]) -> dict[str, str]:
-    """Name -> digest: several files at a time, which takes several processors."""
+    """Name -> digest; several files are hashed in parallel."""
     with ThreadPoolExecutor() as pool:
         return dict(zip(names, pool.map(sha256, [folder / name for name in names]), strict=True))
 
@@ -305,10 +307,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object."""
+    """Reads a JSON object from a file."""
     value = read_json(path)
     if not isinstance(value, dict):
-        raise ArtifactError(f"{path}: damaged: is no JSON object; restore it or fit again")
+        raise ArtifactError(f"{path}: damaged: not a JSON object; restore it or fit again")
     return value
 
 
@@ -318,7 +320,7 @@ def pack(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for name, value in values.items():
         if sparse.issparse(value):
             csr = value.tocsr()
-            # Column numbers that fit take half the room, at no loss.
+            # Column indices that fit into 16 bits take half the space.
             small = csr.shape[1] <= np.iinfo(np.uint16).max + 1
             out[f"{name}.data"] = csr.data
             out[f"{name}.indices"] = csr.indices.astype(np.uint16) if small else csr.indices
@@ -329,7 +331,7 @@ def pack(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The opposite of `pack`; float16 weights come back as float32."""
+    """The inverse of `pack`; float16 weights become float32."""
     out: dict[str, Any] = {}
     for name, value in arrays.items():
         stem, _, part = name.partition(".")
@@ -337,7 +339,7 @@ def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
             out[stem] = value
         elif part == "shape":
             data = arrays[f"{stem}.data"]
-            # Half precision is a form of storage: scipy does not calculate with it.
+            # float16 is for storage only: scipy does not compute with it.
             data = _widened(data, np.float32) if data.dtype == np.float16 else data
             indices = arrays[f"{stem}.indices"]
             indices = _widened(indices, np.int32) if indices.dtype == np.uint16 else indices
@@ -352,17 +354,18 @@ def _widened(stored: np.ndarray, kind: type[Any]) -> np.ndarray:
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """One `.npy` per array, so that big ones can be memory-mapped. One that is mapped already is linked."""
+    """Writes one `.npy` file per array, so that large ones can be memory-mapped; already mapped ones are
+    linked."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, value in arrays.items():
         file = folder / f"{name}.npy"
-        file.unlink(missing_ok=True)  # what is written into a linked file is written into every model's
+        file.unlink(missing_ok=True)  # writing into a hard-linked file would change it in every model
         if not link(value, file):
             np.save(file, value, allow_pickle=False)
 
 
 def read_arrays(folder: Path, *, mmap: bool = False, gaps: Container[str] = ()) -> dict[str, np.ndarray]:
-    """The opposite of `write_arrays`; `ArtifactError` for numbers that are none, except NaN in `gaps`."""
+    """The inverse of `write_arrays`; `ArtifactError` for infinite numbers, and for NaN except in `gaps`."""
     read = map_file if mmap else partial(np.load, allow_pickle=False)
     arrays, files = {}, {}
     for file in sorted(file for file in folder.glob("*.npy") if not file.name.startswith(".")):

@@ -1,4 +1,4 @@
-"""`[data.clean]`: the steps that put a catalogue right, each off, on or with a setting of its own."""
+"""`[data.clean]`: the steps that clean a catalogue, each switched on or off or with its own setting."""
 
 from __future__ import annotations
 
@@ -9,60 +9,60 @@ from typing import Literal
 from crossaisle.errors import ConfigError
 
 Mode = Literal["off", "report", "on"]
-"""Not looked at; looked at, with nothing changed; applied where the confidence suffices."""
+""""off": skipped. "report": proposals are reported, nothing is changed. "on": applied if confident enough."""
 LEARNED = ("brands", "abbreviations", "spelling", "categories", "structure", "ids")
-"""Steps that learn from the catalogue, and whose proposals carry a confidence."""
+"""Steps that learn from the catalogue and propose changes with a confidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CleanConfig:
-    """`[data.clean]`: on by default is only what cannot change what a text says.
+    """`[data.clean]`: only steps that cannot change what a text means are on by default.
 
-    Steps of words (`stop_words`, `segment`, `stem`) change what word-based models read, never a title.
+    Word steps (`stop_words`, `segment`, `stem`) change what word-based models read, never a title.
     """
 
     mojibake: Literal["auto", "on", "off"] = "auto"
-    """Texts that were read in a wrong encoding, such as "LâOrÃ©al". "auto": where ftfy is installed."""
+    """Repairs texts decoded with the wrong encoding, such as "LâOrÃ©al". "auto": where ftfy is installed."""
     width: bool = True
-    """Full-width letters and digits, and half-width kana, as usual ones."""
+    """Full-width letters and digits become half-width; half-width kana become full-width."""
     nfkc: bool = True
-    """Compatibility characters (ligatures, "㎏") as usual ones; fractions, powers and "™" stay."""
+    """Compatibility characters (ligatures, "㎏") become plain ones; fractions, superscripts and "™" stay."""
     chinese: Literal["off", "simplified", "traditional"] = "off"
-    """The script that Chinese texts are brought to."""
+    """The script to which Chinese texts are converted."""
     language: Mode = "off"
-    """Language per title, in the report."""
+    """Detects the language of each title, for the report."""
     brands: Mode = "off"
-    """Spellings of one brand."""
+    """Merges different spellings of one brand."""
     abbreviations: Mode = "off"
-    """Titles that are till codes: abbreviations written out, and put in the order in which one reads."""
+    """Titles in till abbreviations: writes the abbreviations out, in natural word order."""
     abbreviations_file: Path | None = None
-    """CSV with columns `short` and `long`: words or whole titles; "" for a word that says nothing."""
+    """CSV with columns `short` and `long`: words or whole titles; an empty `long` removes the word."""
     sizes: bool = False
-    """One spelling of amounts and units in titles: "16OZ." becomes "16 oz"."""
+    """Writes amounts and units in titles one way: "16OZ." becomes "16 oz"."""
     spelling: Mode = "off"
-    """Misspelt words of titles, against a dictionary of the catalogue's own words."""
+    """Corrects misspelt words in titles, with a dictionary of the catalogue's own words."""
     categories: Mode = "off"
-    """Spellings of one category, below the same parent."""
+    """Merges different spellings of one category below the same parent."""
     structure: Mode = "off"
-    """Categories that stand at the top although they belong below another one."""
+    """Moves categories that are at the top level but belong below another one."""
     groups: Mode = "off"
-    """Variants (colour, size, pack) and twins as one group, which lists show once."""
+    """Groups variants (colour, size, pack) and duplicates; lists show one item per group."""
     robots: Mode = "off"
-    """Users whose tempo, breadth and regularity are not those of people, set aside with their events."""
+    """Sets aside users whose pace, breadth and regularity are not human, with their events."""
     users: Mode = "off"
-    """Attributes of users: bands, words for no value, rare values of attributes with thousands."""
+    """User attributes: unifies bands and words for "unknown"; merges rare values of those with hundreds."""
     ids: Mode = "off"
-    """Items that events and catalogue spell differently."""
+    """Matches item ids that events and catalogue spell differently."""
     stop_words: str | tuple[str, ...] = "off"
     """"off", "auto" (those of the catalogue's languages) or languages such as ["en", "de"]."""
     segment: bool = False
-    """Chinese texts in words instead of pairs of characters."""
+    """Segments Chinese texts into words instead of character bigrams."""
     stem: str = "off"
     """"off", "auto" (the catalogue's language) or a language such as "en"."""
     confidence: float = field(default=0.9, metadata={"low": 0.5, "high": 1.0})
-    """Proposals from here on are applied where a step is "on"; others only reported."""
+    """Minimum confidence of proposals that a step set to "on" applies; others are only reported."""
     review: Path | None = None
-    """CSV of proposals as `crossaisle clean` writes it, with `yes` or `no` in the column `apply`."""
+    """CSV of proposals as written by `crossaisle clean`, with `yes` or `no` in the column `apply`."""
 
     def __post_init__(self) -> None:
         if isinstance(self.stop_words, str) and self.stop_words not in ("off", "auto"):
@@ -74,5 +74,5 @@ class CleanConfig:
 
     @property
     def words(self) -> bool:
-        """Whether word-based models read other words than titles have."""
+        """Whether word-based models read words other than those in the titles."""
         return self.stop_words not in ("off", ()) or self.segment or self.stem != "off"

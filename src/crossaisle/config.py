@@ -1,7 +1,7 @@
-"""Settings of a run: TOML -> frozen dataclasses. Each setting is declared once, with its default and range.
+"""Settings of a run, TOML -> frozen dataclasses. Each setting is declared once, with its default and range.
 
-A key nobody knows, a wrong type and a value out of range are a `ConfigError` that names file, section,
-key, rule and, for a misspelt key, the nearest known one.
+An unknown key, a wrong type or a value out of range raises `ConfigError`, which names file, section, key and
+rule and, for a misspelt key, the nearest known one.
 """
 
 from __future__ import annotations
@@ -23,47 +23,47 @@ from crossaisle.train_config import PretrainConfig, TrainConfig
 HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w.-]*))?")
 """"owner/name" of a repository on the Hugging Face hub, or "owner/name@revision"."""
 NULLS = ("NULL", "null", r"\N", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "None")
-"""What exports of databases, R, pandas and spreadsheets write where there is no value."""
+"""How databases, R, pandas and spreadsheets write a missing value when exporting."""
 ENCODERS = ("auto", "minilm", "use-multilingual", "none")
-"""Text encoders known by name; "auto" is one of the next two, by the catalogue's languages."""
+"""Built-in text encoders; "auto" picks "minilm" or "use-multilingual" by the catalogue's languages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemColumns:
-    """What the shop calls the columns of its items; an unset one is looked for under its own name."""
+    """The shop's column names for its items; an unset one defaults to the name of its setting."""
 
     item_id: str | None = None
     title: str | None = None
     description: str | None = None
     categories: str | tuple[str, ...] | None = None
-    """One column of paths ('A > B'), or a list of columns that are the levels, root first."""
+    """One column of paths ('A > B'), or a list of columns, one per level, root first."""
     brand: str | None = None
     group_id: str | None = None
-    """What variants of one product have in common; lists show one of them."""
+    """Shared by all variants of one product; lists show one item per group."""
     price: str | None = None
     currency: str | None = None
-    """Codes or signs, where they do not stand beside the prices."""
+    """Currency codes or signs, if they are not part of the prices."""
     image: str | None = None
     url: str | None = None
     """Address of the product's own page."""
     in_stock: str | None = None
     available_from: str | None = None
-    """Before this moment an item counts as sold out."""
+    """The item counts as sold out before this moment."""
     expires: str | None = None
-    """From this moment on an item counts as sold out."""
+    """The item counts as sold out from this moment on."""
     attributes: tuple[str, ...] = ()
-    """Any further columns worth reading."""
+    """Further columns to read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventColumns:
-    """What the shop calls the columns of its events."""
+    """The shop's column names for its events."""
 
     item_id: str | None = None
     user_id: str | None = None
     time: str | None = None
     position: str | None = None
-    """Order of the events where there is no time, or within one moment."""
+    """Order of events without a time, or with the same time."""
     kind: str | None = None
     value: str | None = None
     quantity: str | None = None
@@ -72,11 +72,11 @@ class EventColumns:
 
 @dataclass(frozen=True, kw_only=True)
 class UserColumns:
-    """What the shop calls the columns of its users."""
+    """The shop's column names for its users."""
 
     user_id: str | None = None
     attributes: tuple[str, ...] = ()
-    """Columns to keep; all of them when empty."""
+    """Columns to keep; all if empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,8 @@ class EventsConfig(TableConfig):
 
     columns: EventColumns = EventColumns()
     guests: Literal["set_aside", "baskets"] = "set_aside"
-    """What happens to events that name a basket and no user: set aside, or each basket is a history."""
+    """What to do with events that have a basket but no user: set them aside, or treat each basket as a
+    history."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,16 +105,17 @@ class UsersConfig(TableConfig):
 
 Repeats = Literal["auto", "keep", "leave_out"]
 Role = Literal["view", "favourite", "cart", "rating", "purchase", "dislike", "return", "remove", "ignored"]
-"""What an event says: interest, the strongest last; then what takes it back; then nothing."""
+"""What an event means: interest, from weakest to strongest; then what withdraws it; then no meaning at
+all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KindConfig:
-    """One kind of `[data.kinds]`."""
+    """One event kind in `[data.kinds]`."""
 
     means: Role
     weight: float | None = field(default=None, metadata={"low": 0.0, "high": 1000.0})
-    """How much an event counts beside those of other kinds; unset: chosen on validation."""
+    """Weight of an event relative to those of other kinds; unset: tuned on validation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,32 +124,32 @@ class DataConfig:
 
     name: str = "shop"
     events: EventsConfig = EventsConfig()
-    """Without a place, nothing has happened in this shop yet."""
+    """Without a path, url or hub, the shop has no events yet."""
     items: ItemsConfig | None = None
-    """Without it, items are whatever the events name."""
+    """If unset, the items are those that occur in the events."""
     users: UsersConfig | None = None
     kinds: Mapping[str, KindConfig] = field(default_factory=dict)
-    """`[data.kinds]`: what the shop's own names of kinds mean; the usual ones are known. A name alone is
+    """`[data.kinds]`: the meaning of the shop's own event kinds; common names are known. A meaning alone is
     enough, as in `wish = "favourite"`."""
     default_kind: str | None = None
-    """What events without a kind are. Unset: purchases; ratings where `value` looks like stars."""
+    """The kind of events that have none. Unset: purchases; ratings if `value` looks like stars."""
     low_rating: float | None = None
     """A rating below this is a dislike. Unset: the middle of the scale."""
     currency: str | None = None
-    """Of the prices, such as "EUR". Unset: the one that stands beside them, where it is one."""
+    """Currency of the prices, such as "EUR". Unset: the one written with the prices, if there is only one."""
     category_separator: str = ">"
-    """Between the levels of a path."""
+    """Separates the levels of a category path."""
     path_separator: str | None = None
-    """Between the paths of one cell; unset: a cell is one path."""
+    """Separates several paths in one cell; unset: one path per cell."""
     category_lists: Literal["path", "paths"] | None = None
-    """What a list of names is: one path, root first, or several. Unset: one path where each name of the
-    column stands at one depth only, below one parent."""
+    """Whether a list of names is one path, root first, or several paths. Unset: one path if every name in the
+    column occurs at only one depth and below only one parent."""
     category_roots: tuple[str, ...] = ()
-    """Names that say nothing, left out where a path begins with them."""
+    """Root names without information, which are removed from the beginning of paths."""
     category_tree: TreeConfig | None = None
-    """A table that says below which category each one stands; items then name the last one only."""
+    """A table with each category's parent; items then name only their deepest category."""
     category_level: int | str = field(default=0, metadata={"low": -1})
-    """The depth that the shop calls "category": 0 = top, -1 = leaf, or the name of a level's column."""
+    """The level that the shop calls "category": 0 = top, -1 = leaf, or the name of a level's column."""
     min_users_per_item: int = field(default=0, metadata={"low": 0})
     """Items with fewer users than this are set aside, with their events."""
     require_category: bool = False
@@ -155,14 +157,12 @@ class DataConfig:
     exclude_categories: tuple[str, ...] = ()
     """Categories, by full path or last name, whose items are set aside, with their events."""
     nulls: tuple[str, ...] = NULLS
-    """Cells that stand for no value, in every column, upper and lower case told apart. An empty cell is
-    always one."""
+    """Cells that mean "no value" in every column, case-sensitive. Empty cells always do."""
     clean: CleanConfig = field(default_factory=CleanConfig)
-    """`[data.clean]`: steps that put texts, categories and users right; see docs/cleaning.md."""
+    """`[data.clean]`: cleaning of texts, categories and users; see docs/cleaning.md."""
     time_unit: str | None = None
-    """"s", "ms", "us" or "ns" since 1970, "excel" for a spreadsheet's days since 1900, or a format such as
-    "%d/%m/%Y %H:%M". Unset: ISO text, dates, timestamps, and epoch numbers whose unit follows from their
-    magnitude."""
+    """"s", "ms", "us" or "ns" since 1970, "excel" for spreadsheet days since 1900, or a format such as
+    "%d/%m/%Y %H:%M". Unset: ISO text, dates, timestamps, or epoch numbers, whose magnitude gives the unit."""
 
     def __post_init__(self) -> None:
         unit = self.time_unit
@@ -194,9 +194,9 @@ class SplitConfig:
     validation: float | date = field(default=0.1, metadata={"low": 0.0, "high": 0.9})
     """Share of the events (or baskets) before the test, or the day on which validation starts."""
     test: float | date = field(default=0.1, metadata={"low": 0.0, "high": 0.9})
-    """Share of the last events, or the day on which the test starts; of baskets, and of events drawn at
-    random, their share; of items, users and categories that are made cold, theirs, and as many more for
-    validation."""
+    """Share of the newest events, or the day on which the test period starts. For `baskets` and `random`, the
+    share of baskets or events drawn; for cold items, users and categories, the share made cold, with another
+    such share for validation."""
     seed: int = field(default=0, metadata={"low": 0})
 
 
@@ -206,12 +206,12 @@ class EvaluateConfig:
 
     k: tuple[int, ...] = field(default=(10,), metadata={"low": 1})
     bootstrap: int = field(default=1000, metadata={"low": 0})
-    """Resamples behind each interval."""
+    """Number of bootstrap resamples per confidence interval."""
     seed: int = field(default=0, metadata={"low": 0})
     max_users: int = field(default=10_000, metadata={"low": 1})
-    """Evaluate a seeded sample of this many users, where there are more."""
+    """Larger sets of users are reduced to a seeded sample of this size."""
     count: Literal["items", "groups"] = "items"
-    """What is a hit: the item itself, or any item of its group (`group_id`, else title and brand)."""
+    """What counts as a hit: the item itself, or any item of its group (`group_id`, else title and brand)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,33 +219,33 @@ class ModelConfig:
     """`[model]`"""
 
     encoder: str = "auto"
-    """"minilm", "use-multilingual", "none", the path of a folder with an encoder, or "owner/name" on
-    the Hugging Face hub. "auto": "minilm" where the catalogue is English, else "use-multilingual"."""
+    """"minilm", "use-multilingual", "none", a folder with an encoder, or "owner/name" on the Hugging Face
+    hub. "auto": "minilm" if the catalogue is English, else "use-multilingual"."""
     pictures: str = "efficientnet-lite0"
-    """Encoder of the items' pictures, where a tenth of them have one at hand and its weights are on the
-    machine: a known name, a folder, or "none"."""
+    """Encoder of item pictures: a known name, a folder, or "none". Used if at least a tenth of the items have
+    a readable picture and the weights are on this machine."""
     picture_hosts: tuple[str, ...] = ()
-    """Hosts that pictures may be fetched from; files need none."""
+    """Hosts from which pictures may be fetched; picture files need no entry."""
     sequence: Literal["auto", "off"] = "auto"
-    """Learn a sequence model where torch is installed and people buy a product once, in a shop of 10,000
-    events or more: some minutes of one core. "off": without."""
+    """"auto": train a sequence model if torch is installed, customers rarely buy a product twice, and the
+    shop has at least 10,000 events; takes some minutes of one core. "off": never."""
     repeats: Repeats = "auto"
-    """Items of the history in lists, of models that are measured and served alike: "keep", "leave_out", or
-    "auto", what is better on validation."""
+    """Whether lists may contain items of the history, in evaluation and service alike: "keep", "leave_out",
+    or "auto": whichever is better on validation."""
     keep: int = field(default=256, metadata={"low": 1, "high": 10_000_000})
-    """Weights kept per row of an item-to-item matrix."""
+    """Weights kept per row of an item-item matrix."""
     ranker: bool = True
-    """Learn a ranker on top of the blend, where LightGBM is installed (the extra `rank`), and
-    each user's last events are held out or time is cut."""
+    """Train a ranker on top of the blend, if LightGBM is installed (the extra `rank`) and the split is
+    temporal or leaves each user's last events out."""
     seed: int = field(default=0, metadata={"low": 0})
     parts: Mapping[str, Mapping[str, Any]] | None = None
-    """`[model.parts.NAME]`: hyper-parameters of a part of the blend that differ from the default, or, with
-    `kind`, a further part. A table such as `decay` replaces the default one whole."""
+    """`[model.parts.NAME]`: hyper-parameters of a blend component that differ from the defaults, or, with
+    `kind`, an additional component. A table such as `decay` replaces the default table as a whole."""
     leave_out: tuple[str, ...] = ()
-    """Parts that are not fitted."""
+    """Blend components that are not fitted."""
     knowledge: Path | None = None
-    """File of what goes together, never does, or goes with everything; see docs/knowledge.md. Read once, then
-    kept in the model."""
+    """File of categories or items that go together, never go together, or go with everything; see
+    docs/knowledge.md. Read when fitting, and stored in the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,8 +253,8 @@ class RulesConfig:
     """`[rules]`"""
 
     file: Path | None = None
-    """A merchandiser's rules: what is never shown, pinned, boosted or kept apart; see docs/rules.md. Read
-    once, then kept in the model."""
+    """Merchandiser's rules: what to hide, pin, boost or keep apart; see docs/rules.md. Read when fitting, and
+    stored in the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +273,8 @@ class RunConfig:
 
 
 def overridden(name: str, overrides: Sequence[str], *, split: SplitConfig) -> RunConfig:
-    """Settings for a known data set: its usual split and the defaults, with overrides of `[train]`."""
+    """Settings for a known data set: its usual split and the defaults, with overrides of `[train]` and
+    `[pretrain]`."""
     values: dict[str, Any] = {}
     for key, text in _pairs(overrides):
         if key.strip().split(".")[0] not in ("train", "pretrain"):
@@ -285,9 +286,9 @@ def overridden(name: str, overrides: Sequence[str], *, split: SplitConfig) -> Ru
 
 
 def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] = ()) -> RunConfig:
-    """Reads a TOML file; overrides are `section.key=value` and win over it.
+    """Reads a TOML file; overrides are `section.key=value` and take precedence.
 
-    Paths are relative to the file's folder.
+    Relative paths are resolved against the file's folder. Raises `ConfigError`.
     """
     path = Path(path)
     values = read_toml(path)
@@ -295,13 +296,15 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
         _put(values, name, text)
     config = build(RunConfig, values, str(path), base=path.parent)
     if config.data.items is None and not config.data.events.located:
-        raise ConfigError(f"{path}, [data]: give [data.items], [data.events] or both: where the tables are")
+        raise ConfigError(
+            f"{path}, [data]: give [data.items], [data.events] or both to say where the tables are"
+        )
     for name in ("events", "items", "users"):
         table = getattr(config.data, name)
         if name == "events" and table == EventsConfig():
-            continue  # a shop on its first day: products, and nothing that happened
+            continue  # a new shop: products, but no events yet
         if table is not None and not table.located:
-            raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
+            raise ConfigError(f"{path}, [data.{name}]: give path, url or hub to say where the table is")
     train, pretrain = config.train, config.pretrain
     return replace(
         config,
@@ -312,7 +315,7 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
 
 
 def _folder_or_name(text: str, base: Path) -> str:
-    """A folder relative to `base` where there is one, else the text as it is: a name."""
+    """`text` as a path relative to `base` if that is a folder, else unchanged, as a name."""
     folder = base / Path(text).expanduser()
     return str(folder) if folder.is_dir() else text
 
@@ -337,7 +340,7 @@ def _pairs(overrides: Mapping[str, str] | Sequence[str]) -> list[tuple[str, str]
         return list(overrides.items())
     for text in overrides:
         if "=" not in text:
-            raise ConfigError(f"an override is section.key=value (found {text!r})")
+            raise ConfigError(f"an override must be section.key=value (found {text!r})")
     return [cast(tuple[str, str], tuple(text.split("=", 1))) for text in overrides]
 
 
@@ -350,4 +353,4 @@ def _put(values: dict[str, Any], name: str, text: str) -> None:
     try:
         values[key] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        values[key] = text  # a bare word is text, so that no quotes are needed on a command line
+        values[key] = text  # an unquoted word is text, so that the command line needs no quotes

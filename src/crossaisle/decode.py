@@ -1,8 +1,8 @@
-"""Dataclasses out of parsed JSON and TOML.
+"""Builds dataclasses from parsed JSON and TOML.
 
-`build` is strict, for what people write and what models save: an unknown key, a wrong type and a value out
-of range are a `ConfigError` that names place, key, rule and, for a misspelt key, the nearest known one.
-`read` is lenient, for the answers of a service that may be newer than its client.
+`build` is strict, for hand-written settings and saved models: an unknown key, a wrong type or a value out of
+range raises `ConfigError`, which names place, key and rule and, for a misspelt key, the nearest known one.
+`read` is lenient, for responses of a service that may be newer than its client.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crossaisle.errors import ConfigError, nearest, shorten
 
 T = TypeVar("T")
 WHOLE = 2**31 - 1
-"""Largest whole number of a field that says none: what libraries take as a seed or a size."""
+"""Default upper bound of integer fields without `high`: the largest seed or size that libraries accept."""
 _NAMES: dict[Any, str] = {
     str: "text",
     Path: "a path",
@@ -37,11 +37,11 @@ _NAMES: dict[Any, str] = {
 
 
 DATA = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
-"""Suffixes of what is given in place of a TOML file by mistake."""
+"""Suffixes of data files that are mistakenly passed instead of a TOML file."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; `ConfigError` where it cannot be read or is none."""
+    """The tables of a TOML file; `ConfigError` if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -56,10 +56,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def build(kind: type[T], values: object, where: str, *, base: Path = Path(), what: str = "key") -> T:
-    """A dataclass out of a parsed table, every key, type and range checked.
+    """Builds a dataclass from a parsed table; checks every key, type and range.
 
-    `where` (file, then sections) starts each message; `base` is the folder that paths are relative to;
-    `what` is the word for a key in messages.
+    `where` (file, then sections) starts each message; relative paths are resolved against `base`; `what` is
+    the word for a key in messages.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: must be a table of settings (found {shorten(values)})")
@@ -82,7 +82,7 @@ def build(kind: type[T], values: object, where: str, *, base: Path = Path(), wha
 
 
 def read(kind: Any, value: Any) -> Any:
-    """JSON as a type of `api_types`, unchecked. Unknown fields are passed over."""
+    """Converts JSON to a type of `api_types`, without checks. Unknown fields are ignored."""
     if value is None or kind is Any:
         return value
     origin = get_origin(kind)
@@ -100,7 +100,7 @@ def read(kind: Any, value: Any) -> Any:
 
 @cache
 def _declared(kind: type) -> dict[str, tuple[Field[Any], Any]]:
-    """Fields that `kind` is made from: name -> (field, type)."""
+    """The fields that `kind` is constructed from: name -> (field, type)."""
     hints = get_type_hints(kind)
     return {spec.name: (spec, hints[spec.name]) for spec in fields(cast(Any, kind)) if spec.init}
 
@@ -143,14 +143,14 @@ def _converted(value: Any, hint: Any, where: str, base: Path, what: str) -> Any:
 
 
 def _whole(value: Any, kind: Any) -> Any:
-    """A text that stands for a table, as the table: its first field."""
+    """Expands the shorthand of a table: a text becomes the value of its first field."""
     if isinstance(value, str) and is_dataclass(kind):
         return {next(iter(_declared(cast(type, kind)))): value}
     return value
 
 
 def _plain(value: Any, kind: Any, base: Path) -> Any:
-    """A value that is no table and no list, as `kind`; None where it is none."""
+    """A scalar converted to `kind`, or None if it has another type."""
     if kind is Path and isinstance(value, str | Path) and str(value).strip():
         return base / Path(value).expanduser()
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
@@ -161,10 +161,11 @@ def _plain(value: Any, kind: Any, base: Path) -> Any:
 
 
 def check_ranges(made: object) -> None:
-    """`ConfigError` unless every number of a dataclass lies between the `low` and `high` of its field.
+    """Raises `ConfigError` unless every number of a dataclass is within the `low` and `high` of its field.
 
-    They stand in the field's metadata: `field(default=50.0, metadata={"low": 0.1, "high": 1e9})`. Called from
-    `__post_init__` by those that are also made in Python, so that no way round the check is left.
+    The bounds are in the field's metadata: `field(default=50.0, metadata={"low": 0.1, "high": 1e9})`.
+    Dataclasses that are also constructed in Python call this in `__post_init__`, so the check cannot be
+    bypassed.
     """
     for spec in fields(cast(Any, made)):
         if spec.init:
@@ -172,7 +173,8 @@ def check_ranges(made: object) -> None:
 
 
 def _check_range(value: Any, limits: Mapping[str, Any], where: str) -> None:
-    """Numbers must be finite and between `low` and `high`; whole ones without `high` fit into 32 bits."""
+    """Checks that numbers are finite and within `low` and `high`; integers without `high` must fit into 32
+    bits."""
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue

@@ -1,4 +1,4 @@
-"""`download`: a large file by http(s), within limits of size and time and of where redirects may lead."""
+"""`download`: fetches a large file over http(s), with limits on size, time and redirects."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from urllib.parse import urlsplit
 from crossaisle.networks import is_public
 
 LARGEST = 2_000_000_000
-"""Bytes of a file, unless more are asked for."""
+"""Default maximum size of a file, in bytes."""
 SILENCE = 30.0
-"""Seconds without a byte after which a server has hung."""
+"""Read timeout in seconds."""
 PATIENCE = 60.0
-"""Seconds for the connection and the head, and as a start for what follows."""
+"""Seconds allowed for connecting and the response headers, and as a grace period for the body."""
 SLOWEST = 10_000
-"""Bytes a second that a server must give on average, after that start."""
+"""Minimum average bytes per second of the body, after that grace period."""
 REDIRECTS = 5
 PIECE = 1 << 20
 
 
 def download(url: str, target: Path, *, largest: int = LARGEST, patience: float = PATIENCE) -> None:
-    """Writes what lies at an address into a file; `OSError` says why not.
+    """Downloads a URL into a file; raises `OSError` with the reason if that fails.
 
-    Redirects are followed to http and https only, never from https to http, and from a public host to public
-    ones only. Proxies of the environment are used.
+    Redirects are followed to http and https only, never from https to http, and from a public host only to
+    public hosts. Proxy settings of the environment are used.
     """
     start = time.monotonic()
     with _Watch(patience) as watch:
@@ -46,7 +46,7 @@ def download(url: str, target: Path, *, largest: int = LARGEST, patience: float 
             if received > largest:
                 raise OSError(f"it is larger than {_size(largest)}")
             if time.monotonic() - start > patience + received / SLOWEST:
-                raise OSError(f"it comes slower than {SLOWEST // 1000} KB a second")
+                raise OSError(f"it downloads slower than {SLOWEST // 1000} KB a second")
             out.write(part)
 
 
@@ -55,7 +55,7 @@ def _size(count: int) -> str:
 
 
 class _Watch:
-    """Cuts connections whose head takes too long, however slowly bytes trickle in."""
+    """Closes connections whose headers take too long, even if bytes keep trickling in."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._late = seconds, False
@@ -71,19 +71,19 @@ class _Watch:
         self._clock.cancel()
 
     def during(self, work: Any) -> Any:
-        """What `work` gives."""
+        """Runs `work` and returns its result; turns HTTP errors and timeouts into `OSError`."""
         try:
             return work()
         except urllib.error.HTTPError as error:
             error.close()
-            raise OSError(f"it answers {error.code}") from None
+            raise OSError(f"the server answered {error.code}") from None
         except (OSError, ValueError, http.client.HTTPException):
             if self._late:
                 raise OSError(f"no answer in {self._seconds:g} s") from None
             raise
 
     def watched(self, kind: type[http.client.HTTPConnection], host: str, **options: Any) -> Any:
-        """A connection that can be cut."""
+        """Opens a connection that the timer can close."""
         connection = kind(host, **options)
         self._open.append(connection)
         return connection
@@ -148,7 +148,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _leads_out(url: str) -> bool | None:
-    """Whether the host of an address is a public one; None where its name is not known here."""
+    """Whether the host of a URL is public; None if its name cannot be resolved here."""
     parts = urlsplit(url)
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 0, type=socket.SOCK_STREAM)

@@ -4,7 +4,7 @@ CrossaisleError
 ├── ConfigError             a setting is unknown, missing or out of range
 ├── DataError               an input file or table breaks a rule
 ├── UnknownIdError          an item or category that the model does not know
-├── ConflictError           the name, the place or the key is taken
+├── ConflictError           a name, address or key is already in use
 ├── ArtifactError           a saved folder is damaged, foreign or from another version
 ├── StoreError              the store of a service cannot be opened or written
 ├── ServiceError            a service refused a request or did not answer (the client)
@@ -28,13 +28,14 @@ from urllib.parse import unquote
 from crossaisle.extras import install_command
 
 LONGEST_NAME = 64
-"""Characters of a name that a message shows and a hint compares: ids and titles have no such end."""
+"""Maximum length of a name in messages and hints: ids and titles may be arbitrarily long."""
 SEARCHED = 5000
-"""Known names that are searched for a hint: a million would take too long."""
+"""Number of known names searched for a hint: searching a million would take too long."""
 CANDIDATES = 200
-"""Of these, so many of about the same length are compared by their letters; that takes milliseconds."""
+"""Of these, the number of names closest in length that are compared by their letters, which takes
+milliseconds."""
 COMPARED = 3
-"""And of these, so many in the order of their letters."""
+"""Of these, the number that are compared in full, letter order included."""
 
 
 class CrossaisleError(Exception):
@@ -48,7 +49,7 @@ class ConfigError(CrossaisleError):
 class DataError(CrossaisleError):
     """An input file or table breaks a rule.
 
-    Carries the place, so that callers need not parse the message.
+    Its attributes say where, so that callers need not parse the message.
     """
 
     def __init__(
@@ -77,25 +78,26 @@ class DataError(CrossaisleError):
 class UnknownIdError(CrossaisleError):
     """An item or category that the model does not know.
 
-    The message has no hint: `hint` makes one on demand, since searching for it takes a service too long.
+    The message itself contains no hint: `hint` computes one on demand, as the search is too slow for a
+    service.
     """
 
     def __init__(self, rule: str, *, name: str = "", known: Iterable[str] = ()) -> None:
-        """`name`: what was asked for, among the names that are `known`."""
+        """`name`: the unknown name; `known`: the names to search for a hint."""
         self.name, self.known = name, known
         super().__init__(rule)
 
     @property
     def hint(self) -> str:
-        """What `nearest` says, "" where there is nothing to compare with."""
+        """The hint of `nearest`, or "" if there is nothing to compare with."""
         return nearest(self.name, self.known)
 
 
 class ConflictError(CrossaisleError):
-    """The name or the place is taken, or a key is known with another content."""
+    """A name or address is already in use, or a key is already known with different content."""
 
     def __init__(self, message: str, *, rows: Sequence[int] = ()) -> None:
-        """`rows`: of a batch, those that are in conflict."""
+        """`rows`: indices of the conflicting rows of a batch."""
         self.rows = tuple(rows)
         super().__init__(message)
 
@@ -120,13 +122,13 @@ class ServiceError(CrossaisleError):
         rules: tuple[str, ...] = (),
         retry_after: float | None = None,
     ) -> None:
-        """`title` is "" where the answer was no problem of the service, `retry_after` in seconds."""
+        """`title`: "" if the response was not one of the service's problems. `retry_after`: seconds."""
         self.status, self.title, self.rules, self.retry_after = status, title, rules, retry_after
         super().__init__(detail)
 
 
 class WorkerError(CrossaisleError):
-    """Workers that shared a job keep ending: more often than a shard is given to another."""
+    """The workers of a job keep dying: a shard was retried more often than allowed."""
 
 
 class FetchError(CrossaisleError):
@@ -134,7 +136,7 @@ class FetchError(CrossaisleError):
 
 
 class MissingDependencyError(CrossaisleError):
-    """An optional library is not installed; the message holds the install command."""
+    """An optional library is not installed; the message contains the install command."""
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
         self.what = f"{purpose} needs {library}, which is not installed"
@@ -145,7 +147,7 @@ class MissingDependencyError(CrossaisleError):
 HOSTS = re.compile(
     r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]*)(?::\d+)?(?:,(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d+)?)*", re.ASCII
 )
-"""A host, or several, as the address of a service or a database has them."""
+"""One or more hosts, as written in the URL of a service or a database."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _PASSWORD = re.compile(r"(?i)(?:pass|pwd|secret|token|key)\w*\s*=|:[^/\\]*@")
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
@@ -153,10 +155,10 @@ _HIDDEN = "…"
 
 
 def shown(address: str) -> str:
-    """An address as messages may hold it: scheme, hosts, ports and path, and nothing that may be secret.
+    """A URL as it may appear in messages: scheme, hosts, ports and path, without anything that may be secret.
 
-    Left out are user, password, query and fragment; all but the scheme where it is not clear what is what:
-    a password may hold any of the characters that take an address apart. A path stays as it is.
+    User, password, query and fragment are removed. If the URL is ambiguous, only the scheme is kept: a
+    password may contain any of the delimiters. The path is kept as it is.
     """
     scheme, marked, rest = address.partition("://")
     if not marked:
@@ -171,13 +173,13 @@ def shown(address: str) -> str:
 
 
 def _is_user(text: str) -> bool:
-    """Whether what stands before the last @ of an address can only be a user and a password."""
+    """Whether the text before the last @ of a URL can only be user and password."""
     first = re.split("[/?#]", text, maxsplit=1)[0]
     return first == text or ("@" not in first and ":" in first and not HOSTS.fullmatch(first))
 
 
 def cleaned(text: object, *addresses: str, secrets: Iterable[str] = ()) -> str:
-    """What a library says, in one line, without what is secret in the addresses and texts it was given."""
+    """A library's message on one line, without secrets of the URLs and texts that the library was given."""
     said = " ".join(str(text).split())
     found = set(secrets)
     for address in addresses:
@@ -185,19 +187,19 @@ def cleaned(text: object, *addresses: str, secrets: Iterable[str] = ()) -> str:
         found |= _secrets(address)
     said = _IN_TEXT.sub(_shown_in_text, said)
     for secret in sorted(found, key=len, reverse=True):
-        if len(secret) > 2:  # shorter ones are found everywhere, and tell nothing
+        if len(secret) > 2:  # shorter ones occur everywhere, and reveal nothing
             said = said.replace(secret, _HIDDEN)
     return said
 
 
 def _shown_in_text(match: re.Match[str]) -> str:
-    """As `shown`; examples of ours and what can hold no secret stay as they are."""
+    """Like `shown`, but leaves our own examples and addresses without secrets unchanged."""
     return match[0] if "PASSWORD" in match[0] or not set(match[0]) & set("@?#") else shown(match[0])
 
 
 def _secrets(address: str) -> set[str]:
-    """Whatever an address holds that `shown` leaves out, bit by bit, as it stands and unquoted."""
-    rest = address.partition("://")[2] or address  # or the settings of a connection, `host=... password=...`
+    """All parts of a URL that `shown` removes, both as written and percent-decoded."""
+    rest = address.partition("://")[2] or address  # or a connection string, `host=... password=...`
     kept = shown(address).partition("://")[2] or shown(address)
     login, _, _ = rest.rpartition("@")
     user, _, password = login.partition(":")
@@ -214,11 +216,12 @@ def _secrets(address: str) -> set[str]:
 _COMMON = frozenset(
     ("password", "user", "host", "port", "schema", "sslmode", "token", "require", "dbname", "options", "key")
 )
-"""Names of settings in a query, which are no secrets."""
+"""Names of connection options in a query, which are not secret."""
 
 
 def shorten(value: object, limit: int = LONGEST_NAME) -> str:
-    """`repr` of a value, cut to `limit` characters: a title may have 10 MB. Addresses as `shown`."""
+    """`repr` of a value, cut to `limit` characters, since a title may be 10 MB long. URLs are passed through
+    `shown`."""
     text = value if isinstance(value, str) else repr(value)
     if _SCHEME.match(text) and "://" in text[:20]:
         text = shown(text)
@@ -228,8 +231,13 @@ def shorten(value: object, limit: int = LONGEST_NAME) -> str:
     return repr(cut) if isinstance(value, str) else cut
 
 
+def either(choices: Sequence[str]) -> str:
+    """ "A", "A or B", or "A, B or C"."""
+    return " or ".join([", ".join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """' (did you mean X?)' with the closest known name, or the known names themselves.
+    """' (did you mean X?)' with the closest known name, or else ' (known: ...)' with the first known names.
 
     Takes milliseconds, however many and however long the names are.
     """
@@ -249,9 +257,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _alike(left: str, right: str) -> float:
-    """Share of two texts that their longest common subsequence makes up; bits of a number are its table.
+    """Similarity of two texts: 2 * LCS length / total length, LCS being the longest common subsequence.
 
-    Hyyrö (2004), Bit-parallel LCS-length computation revisited.
+    The rows of the dynamic programming table are the bits of one integer (Hyyrö 2004, Bit-parallel LCS-length
+    computation revisited).
     """
     at: defaultdict[str, int] = defaultdict(int)
     for place, letter in enumerate(left):

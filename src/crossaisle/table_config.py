@@ -1,4 +1,4 @@
-"""Settings of one table: where its files are, how they are read, and how their rows are put right."""
+"""Settings of one table: where its files are, how to read them, and how to repair its rows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from crossaisle.errors import ConfigError
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "xml"]
 Rows = Mapping[str, tuple[str, ...]]
-"""Column -> values; "" is an empty cell, `*` stands for any characters."""
+"""Column -> values; "" is an empty cell, `*` matches any characters."""
 
 
 def _check_rows(setting: str, rows: Rows | None) -> None:
-    """`ConfigError` for a choice of rows that chooses nothing."""
+    """Raises `ConfigError` for a row filter that names no columns or no values."""
     if rows is None:
         return
     if not rows:
@@ -27,26 +27,29 @@ def _check_rows(setting: str, rows: Rows | None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class FileConfig:
-    """Files of one table and their form."""
+    """The files of one table and their format."""
 
     path: Path | tuple[Path, ...] | None = None
-    """A file, a folder, a zip file, a pattern such as "2024-*.csv", or a list of these."""
+    """A file, a folder, a zip file, a workbook or a sheet of one ("shop.xlsx/Products"), a pattern such as
+    "2024-*.csv", or a list of these."""
     format: Format | None = None
-    """Told by the file's suffix when unset."""
+    """Inferred from the file's suffix if unset."""
     encoding: str | None = None
-    """Found out when unset: byte order mark, UTF-8, UTF-16, GB18030, else Windows-1252."""
+    """Detected if unset: byte order mark, UTF-8, UTF-16, GB18030, else Windows-1252."""
     header: bool = True
-    """Whether the first line of a CSV or TSV file names the columns."""
+    """Whether the first line of a CSV or TSV file, or a row of a sheet, names the columns."""
     names: tuple[str, ...] = ()
-    """What the columns of a CSV or TSV file are called, in order. Without header and names: "1", "2", ..."""
+    """Column names of a CSV or TSV file or of a sheet, in order. Without header and names, the columns are
+    "1", "2", ..."""
     delimiter: str | None = None
-    """One or more characters; found out from the first line when unset."""
+    """One or more characters; detected from the first line if unset."""
     quote: str | None = None
-    """What encloses a value, "" for nothing. Unset: `"`, between tabs only where the header has them."""
+    """The character that encloses values, "" for none. Unset: `"`, but in tab-separated files only if the
+    header is quoted."""
 
     def __post_init__(self) -> None:
         if self.delimiter == "":
-            raise ConfigError("delimiter must not be empty: leave it unset to find it out")
+            raise ConfigError("delimiter must not be empty: leave it unset to detect it")
         if self.quote is not None and len(self.quote) > 1:
             raise ConfigError(f"quote must be one character, or empty for none (found {self.quote!r})")
         if self.quote and self.delimiter is not None and len(self.delimiter) > 1:
@@ -60,16 +63,16 @@ class FileConfig:
             raise ConfigError("names must not be empty: call a column that is not needed '-', for example")
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
-            raise ConfigError(f"names must differ ({twice[0]!r} is there twice)")
+            raise ConfigError(f"names must differ ({twice[0]!r} occurs twice)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FillConfig:
-    """Cells that are empty because the row above says the same."""
+    """Columns whose cells are left empty if they equal the cell above."""
 
     columns: tuple[str, ...]
     by: str | None = None
-    """Values are taken only from rows with the same value in this column."""
+    """Fill only from rows with the same value in this column."""
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -78,16 +81,16 @@ class FillConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinConfig(FileConfig):
-    """One more table whose columns are put beside those of the first."""
+    """Another table, whose columns are added to those of the first."""
 
     on: str | tuple[str, str] = ""
-    """The column that both have, or the names of both: in the first table, in this one."""
+    """The key column if both tables call it the same, or its two names: in the first table, in this one."""
     columns: tuple[str, ...] = ()
-    """Which columns to take; all of them when empty."""
+    """Columns to take; all if empty."""
     keep: Rows | None = None
-    """Only these rows of it, by column."""
+    """Column -> values: use only rows with one of these values."""
     take: Literal["first", "last", "all"] = "first"
-    """Where several rows match: the first, the last, or the texts of all of them, joined by a comma."""
+    """If several rows match: the first, the last, or the texts of all, joined with commas."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,18 +104,18 @@ class JoinConfig(FileConfig):
 
     @property
     def keys(self) -> tuple[str, str]:
-        """The column in the first table, and in this one."""
+        """The key column in the first table, and in this one."""
         return (self.on, self.on) if isinstance(self.on, str) else (self.on[0], self.on[-1])
 
 
 @dataclass(frozen=True, kw_only=True)
 class TreeConfig(FileConfig):
-    """A table of categories in which each row names the category above."""
+    """A table of categories with a column for each category's parent."""
 
     id: str = "id"
     parent: str = "parent"
     name: str | None = None
-    """What the category is called; its id when unset."""
+    """The column with the category's name; unset: its id is its name."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,17 +134,17 @@ class TableConfig(FileConfig):
     file: str | None = None
     """The file inside the hub repository."""
     decimal: Literal[".", ","] | None = None
-    """What stands before the decimals of a number. Found out per column when unset, `.` where in doubt."""
+    """The decimal separator. Detected per column if unset, `.` if ambiguous."""
     fill_down: FillConfig | None = None
     """Columns whose empty cells take the value of the row above."""
     explode: str | None = None
-    """A column of lists: each entry becomes a row; fields of an entry are named `column.field`."""
+    """A column of lists: each entry becomes its own row; fields of an entry are named `column.field`."""
     join: JoinConfig | tuple[JoinConfig, ...] = ()
-    """Further tables, whose columns are put beside these."""
+    """Further tables whose columns are added to these rows."""
     keep: Rows | None = None
-    """Only rows with one of these values, by column."""
+    """Column -> values: use only rows with one of these values."""
     drop: Rows | None = None
-    """No rows with one of these values, by column."""
+    """Column -> values: leave out rows with one of these values."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,7 +152,7 @@ class TableConfig(FileConfig):
         if len(given) > 1:
             raise ConfigError(f"give one of path, url and hub, not {' and '.join(given)}")
         if self.url is not None and self.sha256 is None:
-            raise ConfigError("url needs sha256, so that what arrives can be verified")
+            raise ConfigError("url needs sha256, so that the download can be verified")
         _check_rows("keep", self.keep)
         _check_rows("drop", self.drop)
         if self.hub is not None and self.file is None:
@@ -157,7 +160,7 @@ class TableConfig(FileConfig):
 
     @property
     def located(self) -> bool:
-        """Whether it says where the table is."""
+        """Whether the settings say where the table is."""
         return any(place is not None for place in (self.path, self.url, self.hub))
 
     @property

@@ -38,7 +38,7 @@ def test_settings_are_written_that_can_be_run(
     assert cli.run(["describe", "shop.toml"]) == 0
     assert "2 purchase" in capsys.readouterr().out
     assert cli.run(command) == 1
-    assert "shop.toml: is there already; --replace writes over it" in capsys.readouterr().err
+    assert "shop.toml: already exists; add --replace to overwrite it" in capsys.readouterr().err
     assert cli.run([*command, "--replace", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["config"] == "shop.toml"
@@ -47,7 +47,9 @@ def test_settings_are_written_that_can_be_run(
 
 def test_what_is_no_export_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["import", "--from", "shopify", "in/orders.csv"]) == 1
-    assert "no file of shopify among those given (in/orders.csv: customer, product" in capsys.readouterr().err
+    assert (
+        "none of these files is a shopify export (in/orders.csv: customer, product" in capsys.readouterr().err
+    )
     assert cli.run(["import", "--from", "shopfy", "in/orders.csv"]) == 2
     assert not (folder / "shop.toml").exists()
 

@@ -36,7 +36,7 @@ def test_a_draft_is_written_read_and_never_overwritten(
     assert {"Pasta", "Sauce"} in [{rule.source, rule.target} for rule in rules]
     assert out.read_text().startswith("# Drafted from")
     assert cli.run(asked) == 1
-    assert "is there already, perhaps with edits" in capsys.readouterr().err
+    assert "already exists, perhaps with your edits" in capsys.readouterr().err
     assert cli.run([*asked, "--force", "--most", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["held"] >= 1
 
@@ -50,14 +50,14 @@ def test_check_says_what_is_covered_wrong_and_unknown(
     assert cli.run(asked) == 0
     out = capsys.readouterr().out
     assert "usable lines: 1 goes with, 0 never with, 1 staple" in out
-    assert "categories of which nothing is known: 9" in out
+    assert "categories about which the file says nothing: 9" in out
     file.write_text("rule,from,to\ngoes with,Pasta,Sauze\nnever,Pasta,Milk\nnever with,Pasta,item:Pasta-1\n")
     assert cli.run([*asked, "--rejected", str(rejected)]) == 1
     out = capsys.readouterr().out
-    assert "wrong, the file is refused: 1" in out
+    assert "wrong, so the file is refused: 1" in out
     assert "line 3: rule must be" in out
     assert "line 2: unknown category or item 'Sauze' (did you mean 'Sauce'?)" in out
-    assert "without effect in goes_with, both sides are of one kind: 1" in out
+    assert "no effect in goes_with, because both sides are of one kind: 1" in out
     assert "goes with,Pasta,Sauze,both,0.5,,2," in rejected.read_text()
     assert cli.run([*asked, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)

@@ -14,7 +14,7 @@ import pytest
 from typer.main import get_command
 
 from crossaisle import __version__, cli
-from crossaisle.cli.app import app
+from crossaisle.cli.app import SECTIONS, app
 from crossaisle.encoders import weights
 from crossaisle.errors import ConfigError, CrossaisleError, DataError
 
@@ -25,12 +25,18 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["--help"]) == 0
     assert "crossaisle run CONFIG.toml" in capsys.readouterr().out
     assert cli.run([]) == 2
-    assert "Commands:" in capsys.readouterr().err
+    assert "Language models:" in capsys.readouterr().err
     assert cli.run(["recommend", "-h"]) == 0
     assert "-n, --n N " in capsys.readouterr().out
 
 
-def test_who_reads_may_stop_early() -> None:
+def test_each_command_stands_in_one_section_of_the_help() -> None:
+    command: Any = get_command(app)
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(command.commands)
+
+
+def test_a_closed_pipe_ends_a_command_quietly() -> None:
     command = f"{sys.executable} -m crossaisle models list | head -0; exit ${{PIPESTATUS[0]}}"
     said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (said.returncode, said.stderr) == (0, "")
@@ -71,7 +77,7 @@ def test_help_is_in_words(name: str, command: Any, capsys: pytest.CaptureFixture
         (["modls"], "crossaisle: No such command 'modls'. Did you mean 'models'?"),
         (["models", "pull"], "crossaisle: Missing argument 'NAME'."),
         (["models", "list", "--jsn"], "crossaisle: No such option: --jsn"),
-        (["keys", "add", "none.sqlite", "web"], "crossaisle: none.sqlite: no such store; serve and"),
+        (["keys", "add", "none.sqlite", "web"], "crossaisle: none.sqlite: no such store; start the service"),
         (["recommend", "m", "--user", "1", "--history", "2"], "crossaisle: give either --user or --history"),
         (["recommend", "m", "--max-price", "abc"], "crossaisle: --max-price must be a number (found 'abc')"),
         (["recommend", "m", "--quota=x"], "crossaisle: --quota must be a whole number (found 'x')"),

@@ -71,7 +71,7 @@ def test_fit_incremental_fits_first_and_then_only_adds(
     assert cli.run(fit) == 0
     told = capsys.readouterr().err
     assert "60 new events of 60 users" in told
-    assert "as they were at the last full fit" in told
+    assert "unchanged since the last full fit" in told
     assert cli.run(["describe", str(model)]) == 0
     assert "60 of 1,200 events came after the last full fit (5.0%)" in capsys.readouterr().out
     assert cli.run([*fit, "--json"]) == 0

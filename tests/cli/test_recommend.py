@@ -125,7 +125,7 @@ def test_one_title_of_two_brands_is_told_apart(
 
 def test_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["recommend", "m", "--user", "nobody"]) == 0
-    assert "note: unknown user 'nobody': trending items instead" in capsys.readouterr().err
+    assert "note: unknown user 'nobody': showing trending items instead" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_list_of_ids_that_is_no_text_is_one_clear_line(
     file = tmp_path / "ids.txt"
     file.write_bytes(b"\xff\xfe1\n")
     assert cli.run(command.format(file).split()) == 2
-    assert f"{file}: not text in UTF-8" in capsys.readouterr().err
+    assert f"{file}: not UTF-8 text" in capsys.readouterr().err
 
 
 def test_ids_are_tidied_as_an_import_tidies_them(

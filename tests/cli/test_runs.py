@@ -74,7 +74,7 @@ def test_runs_over_other_cases_are_not_held_against_each_other(
     assert not found["same_cases"]
     assert {figure["intervals_apart"] for figure in found["figures"]} == {None}
     assert cli.run(["runs", "diff", *pair]) == 0
-    assert "other test cases" in capsys.readouterr().out
+    assert "different test cases" in capsys.readouterr().out
 
 
 def test_a_run_against_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Known exports: made-up files in their shape -> settings -> a data set with the right people and things."""
+"""Known exports: synthetic files of that shape give settings, and these a data set with the right users and items."""
 
 # ruff: noqa: E501  (files as they come have long lines)
 
@@ -294,7 +294,7 @@ def test_every_export_has_a_case_and_a_sentence() -> None:
 
 def test_other_files_and_names_are_refused(tmp_path: Path) -> None:
     folder = write(tmp_path, {"some.csv": "a,b\n1,2\n"})
-    with pytest.raises(DataError, match=r"no file of shopify among those given \(.*some\.csv: a, b\)"):
+    with pytest.raises(DataError, match=r"none of these files is a shopify export \(.*some\.csv: a, b\)"):
         draft_of("shopify", [folder / "some.csv"])
     with pytest.raises(ConfigError, match=r"unknown export 'shopfy' \(did you mean 'shopify'\?\)"):
         draft_of("shopfy", [folder])

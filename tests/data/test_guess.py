@@ -51,9 +51,42 @@ def test_a_german_spreadsheet(tmp_path: Path) -> None:
     assert shop.taxonomy.paths == ((("Küche", "Tassen"),), (("Küche", "Pfannen"),))
     assert done.report["time"] == ["2023-12-31T18:12:00", "2024-01-02T09:56:00"]
     assert shop.users.rows() == [("502", "Ulm"), ("510", "Bonn"), ("basket:7002", None)]
-    assert "'/' in 'Küche/Tassen' was taken for what stands between levels" in unsure(draft)
+    assert "'/' in 'Küche/Tassen' was taken as the separator between levels" in unsure(draft)
     text = (tmp_path / "shop.toml").read_text(encoding="utf-8")
     assert "user_id = \"Kunde\"  # '502', '510'" in text
+
+
+@pytest.mark.parametrize(
+    ("items", "events", "columns"),
+    [
+        (
+            "Référence,Désignation,Catégorie,Marque,Prix TTC",
+            "N° facture,Référence,Numéro client,Quantité,Date",
+            ["Référence", "Désignation", "Catégorie", "Marque", "Prix TTC", "Numéro client", "Date"],
+        ),
+        (
+            "Código artículo,Título,Categoría,Precio",
+            "Pedido,Código artículo,Cliente,Cantidad,Fecha",
+            ["Código artículo", "Título", "Categoría", "Precio", "Cliente", "Pedido", "Fecha", "Cantidad"],
+        ),
+        (
+            "商品编号,商品名称,类目,品牌,价格",
+            "订单号,商品编号,用户编号,数量,下单时间",
+            ["商品编号", "商品名称", "类目", "品牌", "价格", "用户编号", "订单号", "下单时间", "数量"],
+        ),
+    ],
+    ids=["french", "spanish", "chinese"],
+)
+def test_names_of_columns_in_other_languages(
+    tmp_path: Path, items: str, events: str, columns: list[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name, head in (("products", items), ("orders", events)):
+        rows = "".join(f"{n},{n},{n},{n},2024-01-0{n}\n" for n in (1, 2, 3))
+        (tmp_path / "in" / f"{name}.csv").write_text(f"{head}\n{rows}", encoding="utf-8")
+    draft = draft_of_folder(tmp_path / "in")
+    found = {v for table in draft.tables.values() for v in table["columns"].values()}
+    assert set(columns) <= found
 
 
 def test_days_that_mean_two_things_are_unsure(tmp_path: Path) -> None:
@@ -213,7 +246,7 @@ def test_columns_that_do_not_nest_are_no_path(tmp_path: Path) -> None:
     assert draft.tables["items"]["columns"]["categories"] == ["department", "aisle"]
     assert "column 'section' of " in unsure(draft)
     assert "does not nest with department > aisle: no level" in unsure(draft)
-    assert "says the same as 'department': no level" in unsure(draft)
+    assert "repeats 'department': no level" in unsure(draft)
 
 
 def test_a_column_of_whole_paths_needs_no_levels(tmp_path: Path) -> None:
@@ -221,7 +254,9 @@ def test_a_column_of_whole_paths_needs_no_levels(tmp_path: Path) -> None:
         tmp_path, products__csv="sku,category,department\na,Food > Milk,Food\nb,Food > Rye,Food\n"
     )
     assert draft.tables["items"]["columns"]["categories"] == "category"
-    assert "'category' holds whole paths; no levels of it: 'department'" in unsure(draft)
+    assert "'category' holds whole paths, so these columns are not used as levels: 'department'" in unsure(
+        draft
+    )
 
 
 def test_families_and_german_names_are_known(tmp_path: Path) -> None:

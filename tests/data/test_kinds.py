@@ -246,11 +246,9 @@ def test_unknown_kinds_count_for_nothing_and_are_named() -> None:
     )
     done = import_frames(None, rows)
     assert len(done.dataset.events) == 2
-    assert any(
-        "unknown kinds of events count for nothing: 'hmm' (1)" in one for one in done.report["warnings"]
-    )
+    assert any("unknown kinds of events are not counted: 'hmm' (1)" in one for one in done.report["warnings"])
     with pytest.raises(
-        DataError, match=r"none of 1 events says what somebody wants: unknown kinds 'hmm' \(1\); say in"
+        DataError, match=r"none of 1 events says what a user wants: unknown kinds 'hmm' \(1\); say in"
     ):
         import_frames(None, rows[1:2])
 

@@ -76,7 +76,7 @@ def ranked(scores: np.ndarray, truth: np.ndarray) -> Relevant:
     """One case: targets where `truth`, among all items."""
     level = (scores[None, :] == scores[:, None]).sum(axis=1)
     m = int(truth.sum())
-    return Relevant.spread(np.zeros(m, np.int64), middle_ranks(scores)[truth], level[truth], 1)
+    return Relevant(np.zeros(m, np.int64), middle_ranks(scores)[truth], 1, level[truth])
 
 
 @given(
@@ -102,20 +102,38 @@ def test_bounds_and_independence_of_order(scores: list[int], picks: set[int], k:
     )
 
 
-def test_tied_targets_have_the_expected_ranks_of_random_ties():
-    scores, truth = np.array([2.0, 1, 1, 1, 1, 0]), np.array([False, True, False, True, False, True])
-    drawn = []
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 6, 10])
+@pytest.mark.parametrize(
+    "scores", [[0] * 6, [2, 1, 1, 1, 1, 0], [1, 1, 1, 0, 0, 0], [0, 1, 0, 1, 1, 2], [5, 4, 3, 2, 1, 0]]
+)
+@pytest.mark.parametrize("truth", [[1], [1, 3], [0, 3, 5], [1, 2, 3, 4], [0, 1, 2, 3, 4, 5]])
+def test_tied_items_give_the_mean_over_their_orders(k: int, scores: list[int], truth: list[int]):
+    relevant, drawn = ranked(np.array(scores, float), np.isin(np.arange(6), truth)), []
     for order in itertools.permutations(range(6)):
         by_score = sorted(order, key=lambda i: -scores[i])  # stable within a shuffle
-        drawn.append([place for place, item in enumerate(by_score, 1) if truth[item]])
-    assert ranked(scores, truth).rank == pytest.approx(np.mean(drawn, axis=0))
+        places = [place for place, item in enumerate(by_score, 1) if item in truth]
+        drawn.append([metric(one(*places), k)[0] for metric in AT_K.values()])
+    expected = dict(zip(AT_K, np.mean(drawn, axis=0), strict=True))
+    assert {name: metric(relevant, k)[0] for name, metric in AT_K.items()} == pytest.approx(expected)
 
 
-def test_three_targets_tied_on_top_are_two_hits_at_two():
-    relevant = ranked(np.array([1.0, 1, 1, 0]), np.array([True, True, True, False]))
-    assert relevant.rank.tolist() == [1, 2, 3]
-    assert recall(relevant, 2)[0] == 1.0
-    assert average_precision(relevant, 3)[0] == 1.0
+@pytest.mark.parametrize("candidates", [10, 15, 19, 20, 500])
+def test_the_same_score_for_all_is_chance(candidates: int):
+    relevant = ranked(np.zeros(candidates), np.arange(candidates) == 3)
+    chance = 10 / candidates
+    gain = np.mean([1 / np.log2(place + 1) for place in range(1, 11)])
+    assert [recall(relevant, 10)[0], hr(relevant, 10)[0]] == pytest.approx([chance, chance])
+    assert ndcg(relevant, 10)[0] == pytest.approx(chance * gain)
+    assert hr(relevant, 1)[0] == pytest.approx(1 / candidates)
+
+
+def test_one_target_each_from_scores():
+    scores = np.array([[3, 1, 1, 0], [1, 1, 1, 1], [2, np.nan, 1, 0]], np.float32)
+    relevant = Relevant.of_one(scores, scores[[0, 1, 2], [1, 0, 1]])
+    assert relevant.rank.tolist() == [2.5, 2.5, np.inf]
+    assert recall(relevant, 2).tolist() == pytest.approx([0.5, 0.5, 0.0])
+    twice = Relevant.joined([relevant, relevant])
+    assert (twice.n, recall(twice, 3).tolist()) == (6, [1.0, 0.75, 0.0] * 2)
 
 
 def test_the_middle_rank_is_the_expected_rank_of_random_ties():

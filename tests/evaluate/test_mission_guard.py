@@ -1,4 +1,4 @@
-"""The guard over slices that leave the aisle: what it refuses, what it takes instead, what it says."""
+"""The guard over cross-category slices: what it refuses, what it serves instead, and what it reports."""
 
 from __future__ import annotations
 

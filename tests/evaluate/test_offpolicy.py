@@ -62,7 +62,7 @@ def test_the_plain_mean_of_a_log_is_not_the_targets() -> None:
     assert abs(plain - world.truth) > 0.02
 
 
-def test_rows_of_one_person_are_counted_as_what_they_are() -> None:
+def test_intervals_cover_when_rows_of_a_person_are_clustered() -> None:
     rng = np.random.default_rng(5)
     covered = {"rows": 0, "people": 0}
     for _ in range(200):
@@ -74,6 +74,31 @@ def test_rows_of_one_person_are_counted_as_what_they_are() -> None:
             covered[name] += found.low <= 0.3 <= found.high
     assert covered["people"] > 180
     assert covered["rows"] < 140
+
+
+@pytest.mark.parametrize("people", [50, 300])
+@pytest.mark.parametrize("rate", [0.01, 0.05])
+def test_an_interval_that_is_given_holds_however_few_the_rewards(people: int, rate: float) -> None:
+    rng, held = np.random.default_rng(8), []
+    for _ in range(400):
+        person = np.repeat(np.arange(people), 5)
+        chance = rate * rng.gamma(2.0, 0.5, people)[person]  # some people buy more often
+        reward = (rng.random(len(person)) < chance).astype(float)
+        propensity = np.where(rng.random(len(person)) < 0.3, 0.3, 0.7)
+        target = (propensity == 0.3).astype(float)
+        found = ips(Log(reward=reward, propensity=propensity, target=target, cluster=person))
+        held.append(found.low <= rate <= found.high)
+    assert np.mean(held) > 0.92
+
+
+def test_few_rewards_give_no_interval() -> None:
+    reward = (np.arange(100) < 19).astype(float)
+    one = np.ones(100)
+    assert ips(Log(reward=reward, propensity=one, target=one)).high == np.inf
+    reward[19] = 1.0
+    assert ips(Log(reward=reward, propensity=one, target=one)).high < np.inf
+    alike = np.arange(100) // 2
+    assert snips(Log(reward=reward, propensity=one, target=one, cluster=alike)).high == np.inf
 
 
 def test_clipping_bounds_the_weights() -> None:

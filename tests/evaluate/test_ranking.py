@@ -124,11 +124,11 @@ def test_the_first_places_give_the_same_figures_as_all_ranks(k: int, ties: bool)
         owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
         for one in slices:
             found = [
-                Relevant.spread(
+                Relevant(
                     owner[one.targets],
                     places.rank[one.limit][one.targets],
-                    places.ties[one.limit][one.targets],
                     len(cases),
+                    places.ties[one.limit][one.targets],
                 )
                 for places in (whole, first)
             ]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from crossaisle.evaluate.significance import Bootstrap, holm
 
@@ -57,6 +58,44 @@ def test_equal_models_do_not_differ():
     gap, p = Bootstrap(n=30).difference(values, values)
     assert gap.value.tolist() == [0.0, 0.0]
     assert p.tolist() == [1.0, 1.0]
+
+
+def test_hits_and_misses_have_the_interval_of_clopper_and_pearson():
+    hits = np.array([[0, 1, 1], *[[0, 1, i < 2] for i in range(9)]], np.float32)
+    found = Bootstrap(n=10, resamples=20_000).interval(hits)
+    beta = [stats.beta.ppf(0.025, x, 11 - x) if x else 0.0 for x in (0, 10, 3)]
+    assert found.low == pytest.approx(beta, abs=0.01)
+    beta = [stats.beta.ppf(0.975, x + 1, 10 - x) if x < 10 else 1.0 for x in (0, 10, 3)]
+    assert found.high == pytest.approx(beta, abs=0.01)
+
+
+@pytest.mark.parametrize("n", [5, 10, 50, 200])
+@pytest.mark.parametrize("rate", [0.05, 0.3])
+def test_an_interval_holds_the_truth_however_few_the_cases(n: int, rate: float):
+    rng = np.random.default_rng(n)
+    gain = 1 / np.log2(np.arange(2, 12))
+    shown = np.where(rng.random((n, 400)) < rate, rng.choice(gain, (n, 400)), 0.0).astype(np.float32)
+    found = Bootstrap(n=n, resamples=500).interval(shown)
+    truth = rate * gain.mean()
+    assert np.mean((found.low <= truth) & (truth <= found.high)) >= 0.93
+
+
+@pytest.mark.parametrize("n", [5, 10, 50])
+def test_equal_models_rarely_differ_however_few_the_cases(n: int):
+    rng = np.random.default_rng(n)
+    a, b = rng.binomial(10, 0.35, (2, n, 1000)).astype(np.float32) / 10
+    _, p = Bootstrap(n=n, resamples=500).difference(a, b)
+    assert np.mean(p < 0.05) <= 0.075
+
+
+def test_few_cases_prove_nothing():
+    a, b = np.full((4, 2), np.nan, np.float32), np.full((4, 2), np.nan, np.float32)
+    a[:3], b[:3] = 1.0, 0.0
+    a[1:, 1] = np.nan
+    gap, p = Bootstrap(n=4).difference(a, b)
+    assert gap.value.tolist() == [1.0, 1.0]
+    assert p.tolist() == [0.25, 1.0]  # three signs alike; one
+    assert np.isnan([gap.low[1], gap.high[1]]).all()
 
 
 def test_a_ratio_to_nothing_is_not_a_number():

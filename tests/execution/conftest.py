@@ -38,7 +38,7 @@ def executor(request: pytest.FixtureRequest) -> Executor:
 
 @pytest.fixture
 def marks(tmp_path: Path) -> Path:
-    """A folder in which workers leave word of what they did."""
+    """A folder in which workers record what they did."""
     folder = tmp_path / "marks"
     folder.mkdir()
     return folder

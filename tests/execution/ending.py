@@ -1,4 +1,4 @@
-"""Work that notes who did it, and workers that are killed in the middle of it."""
+"""Tasks that record which worker ran them, and workers that are killed while running."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Squares:
 
 @dataclass(frozen=True)
 class Killed:
-    """Another task, whose process is killed at the shards in `at`: `times` times at each."""
+    """Another task, whose process is killed at the shards in `at`, `times` times each."""
 
     task: Callable[[], Callable[[Any], Any]]
     marks: Path

@@ -81,7 +81,7 @@ def test_a_shop_is_fitted_the_same(on_ray: Executor) -> None:
                 np.testing.assert_array_equal(left, right)
 
 
-def test_the_command_takes_on(tmp_path: Path, on_ray: Executor) -> None:
+def test_the_fit_command_runs_on_ray(tmp_path: Path, on_ray: Executor) -> None:
     (tmp_path / "items.csv").write_text("item_id,title\n" + "\n".join(f"i{k},thing {k}" for k in range(9)))
     rows = [f"u{n % 12},i{(n * 7 + n // 12) % 9},2024-01-{1 + n // 12:02d}" for n in range(120)]
     (tmp_path / "events.csv").write_text("\n".join(["user_id,item_id,time", *rows]))

@@ -47,7 +47,7 @@ def test_the_file_is_that_of_one_process_whoever_is_killed(
     assert (here["score"] - there["score"]).abs().max() <= SCORES
 
 
-def test_the_command_takes_on(
+def test_the_export_command_runs_on_ray(
     model: Path, tmp_path: Path, on_ray: Executor, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "lists.csv"

@@ -1,4 +1,4 @@
-"""Trials on several workers: as many as were paid for, and each worth what it is worth here."""
+"""Trials on several workers: as many as asked for, with the scores they have in one process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tests.pipeline.shops import supermarket
 pytest.importorskip("optuna")
 
 
-def test_trials_are_worth_what_they_are_worth_here(on_ray: Executor, marks: Path, tmp_path: Path) -> None:
+def test_trials_on_ray_score_as_they_do_in_this_process(
+    on_ray: Executor, marks: Path, tmp_path: Path
+) -> None:
     shop = supermarket(600, repeated=0.5)
     left_out = tuple(
         name

@@ -121,7 +121,7 @@ def test_an_empty_history_is_unknown_and_not_zero(shop: Dataset):
 
 
 def test_targets_are_told_out_of_fold():
-    """A column of one value per row says nothing: in-fold encoding would give every label away."""
+    """A column with a different value in each row says nothing: in-fold encoding would leak every label."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 400).astype(np.int8)
     fold = (np.arange(400) % 5).astype(np.int8)

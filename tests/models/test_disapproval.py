@@ -1,4 +1,4 @@
-"""What a whole shop turns against, in a fit and live."""
+"""Items that many users dislike, in a fit and live."""
 
 from __future__ import annotations
 

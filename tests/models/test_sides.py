@@ -1,4 +1,4 @@
-"""A user with a cart is asked about twice: the history and the cart give one sum."""
+"""A user with a cart is scored twice, by history and by cart, and the scores are summed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def blend() -> Blend:
     return Blend(parts=parts, weights={"goes_with": {"item_knn": 1.0}, **WEIGHTS}).fit(SHOP)
 
 
-def test_the_sum_is_that_of_both_sides() -> None:
+def test_the_score_is_the_sum_over_cart_and_history() -> None:
     model, own = blend(), SHOP.histories([0, 1])
     parts = model.parts
     expected = np.nan_to_num(parts["item_knn"].score_rows(CARTS))
@@ -40,7 +40,7 @@ def test_the_sum_is_that_of_both_sides() -> None:
     assert set(np.flatnonzero(found[0] > 0)) <= set(best.tolist())
 
 
-def test_evidence_lies_with_the_events_of_its_side() -> None:
+def test_evidence_names_events_of_the_side_that_was_asked() -> None:
     asked = SHOP.histories([0]).with_view(Histories.of([[1]]))
     model = blend().parts["item_knn"]
     for item in range(SHOP.n_items):
@@ -52,6 +52,6 @@ def test_evidence_lies_with_the_events_of_its_side() -> None:
         np.testing.assert_allclose(of_cart.sum(), score, rtol=1e-5, atol=1e-6)
 
 
-def test_a_blend_without_such_weights_asks_as_before() -> None:
+def test_a_blend_without_weights_by_side_scores_as_before() -> None:
     old = Blend(parts=blend().parts, weights={"goes_with": {"item_knn": 1.0}})
     assert [scorer.kind for scorer, _ in old.terms("goes_with")] == ["item_knn"]

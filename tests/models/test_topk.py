@@ -27,6 +27,6 @@ def test_a_union_holds_each_row_once() -> None:
     assert union([]).tolist() == []
 
 
-def test_none_are_the_best_of_none() -> None:
+def test_the_best_of_no_items_are_none() -> None:
     assert top_k(np.zeros((2, 0), np.float32), 0).shape == (2, 0)
     assert top_k(np.zeros((2, 3), np.float32), 0).shape == (2, 0)

@@ -62,7 +62,7 @@ def compared(model: Path, events: Path, items: Path | None = None):
     return found, {check.name: check for check in found.checks}, heard
 
 
-def test_the_same_life_goes_on(model: Path, tmp_path: Path):
+def test_unchanged_behaviour_is_stable(model: Path, tmp_path: Path):
     found, checks, heard = compared(model, write(tmp_path, later(1)))
     assert set(checks) == {"categories", "prices", "words", "vectors", "calibration"}
     assert {name for name, check in checks.items() if check.verdict != "stable"} <= {"calibration"}
@@ -71,7 +71,7 @@ def test_the_same_life_goes_on(model: Path, tmp_path: Path):
     assert about(found) == "800 events of 80 users, later than the model."
 
 
-def test_everybody_takes_to_paint(model: Path, tmp_path: Path):
+def test_a_rush_on_one_category_is_drift(model: Path, tmp_path: Path):
     only = [name for name in BOUGHT if name.startswith("paint")]
     found, checks, _ = compared(model, write(tmp_path, later(1, only)))
     assert checks["categories"].verdict == checks["words"].verdict == checks["vectors"].verdict == "drift"

@@ -24,8 +24,8 @@ def shown(model: Recommender | LiveRecommender, **controls: float) -> set[str]:
 def test_price_bands_hold_for_the_usual_currency(tmp_path: Path) -> None:
     done = import_texts(tmp_path, ITEMS, EVENTS)
     assert done.dataset.items["currency"].to_list() == ["EUR", "EUR", "USD", "JPY", "EUR", "EUR"]
-    assert warned(done, "several currencies (EUR, JPY, USD), compared as they stand")
-    assert warned(done, "min_price and max_price hold for EUR: 2 items priced in other currencies")
+    assert warned(done, "several currencies (EUR, JPY, USD), compared without conversion")
+    assert warned(done, "min_price and max_price apply to EUR: 2 items priced in other currencies")
     save_dataset(done.dataset, tmp_path / "kept")
     shop = load_dataset(tmp_path / "kept")
     model = Recommender(shop, Blend(parts={"popularity": Popularity()}).fit(shop))

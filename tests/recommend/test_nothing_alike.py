@@ -117,6 +117,19 @@ def test_a_small_category_has_its_large_sisters_beside_it() -> None:
     assert not own[data.item_ids.row("polo")]  # shirts are enough among themselves
 
 
+def test_near_a_cart_is_what_is_near_one_of_its_items() -> None:
+    shirts = [(f"shirt-{n}", f"Shirt {n}", ("Clothes", "Shirts"), "") for n in range(20)]
+    bare = ("bare", "No category", (), "")
+    data = first_day((*shirts, *ROWS, bare))
+    view = CatalogueView.of(data, np.zeros(data.n_items, np.float32))
+    for cart in (["polo", "mug"], ["shirt-3", "soap", "soap"], ["bare", "bowl"], list(data.item_ids.all)):
+        rows = data.item_ids.rows(cart)
+        each = [view.neighbours(rows[at : at + 1], slice(None)) for at in range(len(rows))]
+        np.testing.assert_array_equal(view.neighbours(rows, slice(None)), np.logical_or.reduce(each))
+        some = np.arange(0, data.n_items, 3)
+        np.testing.assert_array_equal(view.neighbours(rows, some), view.neighbours(rows, slice(None))[some])
+
+
 def test_other_sizes_are_no_similar_products_unless_each_is_asked_for(shop: Recommender) -> None:
     each = asked(shop, "similar", "oxford-m", one_per_title=False)
     assert each[:2] == ["oxford-s", "oxford-blue"]

@@ -1,4 +1,4 @@
-"""Limits reach every wing, and every process."""
+"""Limits reach every part of the service, and every process."""
 
 from __future__ import annotations
 

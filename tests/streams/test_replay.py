@@ -25,7 +25,7 @@ NOON = 1_700_000_000
 
 
 def frame(n: int = 20, gap: float = 1.0) -> pl.DataFrame:
-    """Two people in turns; the rows stand backwards."""
+    """Events of two users in turn, newest first."""
     return pl.DataFrame(
         {
             "user_id": ["zoe" if i % 2 else "yan" for i in range(n)],
@@ -54,8 +54,10 @@ def test_every_format_arrives_in_order_of_time(
     assert (kept[0].kind, kept[0].value, kept[0].quantity) == ("view", 1.1, None)
 
 
-def test_gaps_are_kept_at_the_givenspeed_of(tmp_path: Path, service: ShopService, address: str) -> None:
-    """Measured by when events are sent, on a clock that only waiting moves."""
+def test_gaps_between_events_are_kept_at_the_given_speed(
+    tmp_path: Path, service: ShopService, address: str
+) -> None:
+    """Measured by when events are sent, on a clock that only waiting advances."""
     file = tmp_path / "log.csv"
     times = [0.0, 0.0, 10.0, 30.0, 31.0, 500.0]
     frame(6).with_columns(pl.Series("time", [NOON + t for t in times])).write_csv(file)

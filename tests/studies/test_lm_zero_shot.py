@@ -39,9 +39,3 @@ def test_every_model_ranks_the_same_lists(tmp_path: Path, monkeypatch: pytest.Mo
     same = [r for r in rows if r["model"] == "tfidf" and r["metric"] == "difference_to_tfidf"]
     assert all(r["value"] == r["low"] == r["high"] == 0 for r in same)
     assert all(0 < r["value"] <= 1 for r in rows if r["metric"] == "ndcg")
-
-
-def test_ties_share_the_middle_rank() -> None:
-    own = np.array([[1.0], [1.0], [1.0]], np.float32)
-    others = np.array([[0.0, 0.5], [1.0, 1.0], [2.0, 1.0]], np.float32)
-    np.testing.assert_array_equal(lm_zero_shot._rank(own, others), [1.0, 2.0, 2.5])

@@ -1,4 +1,4 @@
-"""Types of the service's answers. The OpenAPI document is built from them; the client returns them."""
+"""Types of the service's responses. The OpenAPI document is built from them; the client returns them."""
 
 from __future__ import annotations
 

@@ -10,14 +10,14 @@ from crossaisle.api_types.described import DESCRIBED
 
 @dataclass(frozen=True, kw_only=True)
 class CleanedField:
-    """A value that was not kept as it was sent: what an import does to a catalogue was done to it."""
+    """A value that was not stored as sent, because it was cleaned as an import would clean it."""
 
     __pydantic_config__ = DESCRIBED
     item_id: str
     field: str
     steps: tuple[str, ...]
-    """Rules of the import and steps of `[data.clean]`, such as `markup`, `control_characters`, `brands`;
-    `blanks` where only needless blanks went."""
+    """Rules of the import and steps of `[data.clean]` that changed it, such as `markup`,
+    `control_characters`, `brands`; `blanks` if only superfluous white space was removed."""
     before: str
     after: str
 
@@ -39,21 +39,22 @@ class Product:
     new: bool
     """Whether it was added after the model was fitted."""
     group_id: str | None = None
-    """Items of one group are one product in other sizes or colours: given, or found by `[data.clean]`."""
+    """Shared by the sizes and colours of one product: given, or found by `[data.clean]`."""
     available_from: float | None = None
-    """Seconds since 1970: before, it is not for sale, and `in_stock` is false."""
+    """Seconds since 1970; before this time the item is not for sale, and `in_stock` is false."""
     expires: float | None = None
-    """Seconds since 1970: from then on it is not for sale any more."""
+    """Seconds since 1970; from this time on the item is no longer for sale."""
     image: str | None = None
-    """Address of its picture, or the path here of one that was uploaded; null if it has none, or a file."""
+    """URL of its picture, or its path on this service if it was uploaded; null if it has none, or only a
+    file."""
     url: str | None = None
-    """Address of its own page in the shop."""
+    """URL of its product page in the shop."""
     currency: str = ""
-    """Of the price: a code such as EUR, or a sign; "" unknown."""
+    """Currency of the price: a code such as EUR, or a sign; "" if unknown."""
     notices: tuple[str, ...] = ()
-    """Remarks: that nothing resembles the item, or that its picture is not used."""
+    """Remarks: for example that nothing resembles the item, or that its picture is not used."""
     cleaned: tuple[CleanedField, ...] = ()
-    """In the answer to `PUT` and `PATCH`: which of the values sent were not kept as they came."""
+    """In responses to `PUT` and `PATCH`: the values that were not stored as sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +65,9 @@ class ProductPage:
     total: int
     items: tuple[Product, ...]
     read_as: str | None = None
-    """The words that were looked for instead, where some were misspelt."""
+    """The corrected query, if words were misspelt."""
     complete: bool = True
-    """Whether the items hold all words; where none does, those with most of them are given."""
+    """Whether the items match all words; if no item does, those that match most are returned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,32 +77,32 @@ class Taken:
     __pydantic_config__ = DESCRIBED
     accepted: int
     refused: int = 0
-    """Bad lines of NDJSON."""
+    """Number of invalid lines of NDJSON."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
     cleaned: int = 0
-    """Values that were not kept as they came."""
+    """Number of values that were not stored as sent."""
     changes: tuple[CleanedField, ...] = ()
-    """The first twenty of them."""
+    """The first twenty of these values."""
     notices: tuple[str, ...] = ()
-    """What looks odd about them, such as a group that is hardly one product."""
+    """Anything odd about the items, such as a group whose items are hardly one product."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """An item about which the service was told something that the model does not have."""
+    """An item for which the service has stored changes that the model does not know."""
 
     __pydantic_config__ = DESCRIBED
     item_id: str
     what: str
     """`changed`, `new` or `removed`."""
     fields: dict[str, dict[str, Any]]
-    """Of a changed one: field -> `model` and `now`."""
+    """For a changed item: field -> its values in the `model` and `now`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Differences:
-    """A page of them, by id."""
+    """A page of differences, ordered by item id."""
 
     __pydantic_config__ = DESCRIBED
     total: int
@@ -110,7 +111,7 @@ class Differences:
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """How many items are again as the model has them."""
+    """The number of items reset to their state in the model."""
 
     dropped: int
 
@@ -125,15 +126,15 @@ class CategorySize:
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """What a page has to know of a shop."""
+    """What a page needs to know about a shop."""
 
     __pydantic_config__ = DESCRIBED
     name: str
     currency: str
     items: int
     categories: bool
-    """Whether items have categories, which `discover` and `goes_with` need."""
+    """Whether items have categories, which `discover` and `goes_with` require."""
     examples: tuple[str, ...]
-    """Users with a history, to look through the eyes of; for callers that may do everything."""
+    """Some users with a history, to try lists for; only for callers with all scopes."""
     scopes: tuple[str, ...]
-    """What the caller may do: read, write, admin."""
+    """What the caller is allowed to do: read, write, admin."""

@@ -1,4 +1,4 @@
-"""What the console shows."""
+"""Data shown in the console."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crossaisle.api_types.users import KeptEvent
 
 @dataclass(frozen=True, kw_only=True)
 class Console:
-    """The data of the console."""
+    """The console's data."""
 
     events: tuple[KeptEvent, ...]
     load: dict[str, Any]
@@ -21,23 +21,23 @@ class Console:
 
 @dataclass(frozen=True, kw_only=True)
 class CategoryLinks:
-    """Which categories users have shopped together recently."""
+    """Which categories the same users have recently shopped in."""
 
     __pydantic_config__ = DESCRIBED
     names: tuple[str, ...]
     users: tuple[float, ...]
-    """Users with an item of each category; a user's weight halves with every half-life since."""
+    """Users with an item of each category; a user's weight halves with every half-life that has passed."""
     lift: tuple[tuple[float, ...], ...]
-    """How many times as often as by chance one user shops both categories; 1 = no link."""
+    """How many times as often as by chance a user shops in both categories; 1 = no link."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListTotals:
-    """What the lists of one day, placement and arm led to."""
+    """What followed from the lists of one day, placement and arm."""
 
     __pydantic_config__ = DESCRIBED
     day: int
-    """Since 1970 (UTC)."""
+    """Days since 1970 (UTC)."""
     placement: str
     experiment: str
     """"" outside experiments."""
@@ -46,32 +46,33 @@ class ListTotals:
     lists: float
     """Lists shown."""
     clicks: float
-    """Views of an item of a list, once per list and item."""
+    """Views of an item of a list, at most one per list and item."""
     carts: float
     purchases: float
     revenue: float
-    """Of these purchases: value, or else price, by quantity."""
+    """Revenue of these purchases: value, or else price, times quantity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventTotals:
-    """All events of one day and role."""
+    """All events of one role on one day."""
 
     __pydantic_config__ = DESCRIBED
     day: int
     role: str
     events: int
     value: float
-    """Sum of value by quantity."""
+    """Sum of value times quantity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """What recommendations led to, and all that happened."""
+    """What followed from recommendations, and all events."""
 
     __pydantic_config__ = DESCRIBED
     window_hours: float
-    """An event counts as due to the latest list that showed its item to its user within so many hours."""
+    """An event is attributed to the latest list that showed its item to its user, if that was within this
+    many hours."""
     currency: str
     today: int
     lists: tuple[ListTotals, ...]
@@ -80,17 +81,17 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownProducts:
-    """Which products some lists showed."""
+    """Which products a set of lists showed."""
 
     __pydantic_config__ = DESCRIBED
     places: int
-    """Products, each time they were shown."""
+    """Number of places in lists, counting a product each time it was shown."""
     tail_places: int
-    """Those of them outside the best sellers."""
+    """Number of these places with products outside the best sellers."""
     products: int
-    """Different products."""
+    """Number of distinct products shown."""
     share: float
-    """Of the catalogue, 0 to 1."""
+    """Share of the catalogue that was shown, 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,56 +104,56 @@ class ShownByPlacement(ShownProducts):
 
 @dataclass(frozen=True, kw_only=True)
 class CoverageOfLists:
-    """How much of the catalogue lists showed."""
+    """How much of the catalogue the lists showed."""
 
     __pydantic_config__ = DESCRIBED
     days: int
     products: int
-    """Of the catalogue now."""
+    """Number of products in the catalogue now."""
     best_sellers: int
-    """The fewest products that hold half of the model's events; all others are the long tail."""
+    """Number of best sellers: the fewest products with half of the model's events. All others are the long
+    tail."""
     lists: ShownProducts
-    """All placements together."""
+    """All placements combined."""
     placements: tuple[ShownByPlacement, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PastItem:
-    """An item that a visitor did something with."""
+    """An item that a visitor interacted with."""
 
     __pydantic_config__ = DESCRIBED
     item_id: str
     title: str
     category: str
     time: float | None
-    """Of the newest event, in seconds since 1970; null where only the order is known."""
+    """Time of the newest event, in seconds since 1970; null if only the order is known."""
     times: int
     roles: tuple[str, ...]
-    """What was done, the newest first."""
+    """Roles of the visitor's events with it, newest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InterestPoint:
-    """What a part of a history is about."""
+    """One interest in a visitor's history."""
 
     __pydantic_config__ = DESCRIBED
     label: str
-    """A category, and words that set this part apart."""
+    """A category, and words that distinguish this interest."""
     share: float
-    """0 to 1, of the history; newer events count more."""
+    """Share of the history, 0 to 1; newer events count more."""
     typical: tuple[str, ...]
-    """Titles."""
+    """Titles of typical items."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
-    """A visitor's latest deeds, and the list they get."""
+    """A visitor's recent activity, and the list they get."""
 
     __pydantic_config__ = DESCRIBED
     user: str
     known: bool
     past: tuple[PastItem, ...]
     interests: tuple[InterestPoint, ...]
-    """Interest points, the largest first; none for somebody without a history, or in a shop of more than
-    200,000 items."""
+    """Largest first; empty for visitors without a history, and in shops with more than 200,000 items."""
     list: RecommendedList

@@ -1,4 +1,4 @@
-"""How the OpenAPI document gets its descriptions."""
+"""Where the descriptions in the OpenAPI document come from."""
 
 DESCRIBED = {"use_attribute_docstrings": True}
-"""Makes pydantic use the docstrings as descriptions in the OpenAPI document."""
+"""Makes pydantic use attribute docstrings as descriptions in the OpenAPI document."""

@@ -18,7 +18,7 @@ class ArmResult:
     mean: float | None
     """Mean of the metric per user."""
     low: float | None
-    """95 % confidence sequence: holds at all times simultaneously; null while there are too few users."""
+    """95 % confidence sequence, valid at all times simultaneously; null while there are too few users."""
     high: float | None
 
 
@@ -41,17 +41,18 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyEstimate:
-    """Estimate of what an exploring arm's ranking would earn per place without exploring."""
+    """Estimated value per list position of an exploring arm's ranking, had it been shown without
+    exploration."""
 
     __pydantic_config__ = DESCRIBED
     arm: str
     estimator: str
     """IPS, SNIPS or DR."""
     served: float
-    """What it earned per place while exploring."""
+    """Value per list position while exploring."""
     value: float | None
     low: float | None
-    """95 % interval for one look, robust to several lists per user."""
+    """95 % interval, valid for a single look, robust to several lists per user."""
     high: float | None
     rows: int
     effective: float
@@ -60,13 +61,13 @@ class PolicyEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentResults:
-    """An experiment and its results."""
+    """An experiment and its results so far."""
 
     __pydantic_config__ = DESCRIBED
     experiment: dict[str, Any]
     running: bool
     users: int
-    """Users whose window has closed. Only they count."""
+    """Users whose window has closed; only these are counted."""
     pending: int
     """Users whose window is still open."""
     exposures: int
@@ -74,4 +75,4 @@ class ExperimentResults:
     comparisons: tuple[Comparison, ...]
     off_policy: tuple[PolicyEstimate, ...] = ()
     broken: str | None = None
-    """Why a running experiment is not served: a model is missing or damaged."""
+    """Why a running experiment cannot be served: a model is missing or damaged."""

@@ -1,4 +1,4 @@
-"""Lists and what is in them."""
+"""Recommendation lists and their items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crossaisle.recommend.rank import Unplaced
 
 @dataclass(frozen=True, kw_only=True)
 class Recommended:
-    """One place of a list."""
+    """One item of a list."""
 
     __pydantic_config__ = DESCRIBED
     rank: int
@@ -21,22 +21,24 @@ class Recommended:
     item_id: str
     title: str
     category: str
-    """Primary category path, "" where unknown."""
+    """Primary category path; "" if unknown."""
     price: float | None
     score: float
     brand: str = ""
     image: str | None = None
-    """Address of its picture, or the path here of one that was uploaded; null if it has none, or a file."""
+    """URL of its picture, or its path on this service if it was uploaded; null if it has none, or only a
+    file."""
     url: str | None = None
-    """Address of its own page in the shop."""
+    """URL of its product page in the shop."""
     currency: str = ""
-    """Of the price: a code such as EUR, or a sign; "" unknown."""
+    """Currency of the price: a code such as EUR, or a sign; "" if unknown."""
     more_like_it: int = 0
-    """Other items of this title and brand, of any size, that fit; `one_per_title` leaves them out."""
+    """Number of other eligible items with this title and brand, in any size; `one_per_title` leaves them
+    out."""
     why: str | None = None
-    """One sentence, if the request asked to explain and anything carries enough of the score to be named."""
+    """One sentence; present if an explanation was requested and a reason contributes enough to the score."""
     evidence: Explanation | None = None
-    """Where the score comes from; present if the request asked to explain."""
+    """Contributions to the score; present if an explanation was requested."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,24 +52,25 @@ class InExperiment:
 
 @dataclass(frozen=True, kw_only=True)
 class RecommendedList:
-    """The answer to one request for a list."""
+    """The response to a request for one list."""
 
     __pydantic_config__ = DESCRIBED
     placement: Placement
     served: Placement
-    """The placement that was served: `trending` if there was no history to go by."""
+    """The placement that was actually served: `trending` if there was no history."""
     user: str | None
     items: tuple[Recommended, ...]
     notices: tuple[str, ...]
     cross_share: float | None
     """Share of the list from outside the user's usual categories; null without a history."""
     relevance_kept: float | None
-    """Sum of scores, relative to the list without quotas, caps on titles and brands, share and
-    diversity."""
+    """Sum of scores relative to that of the list without quotas, caps on titles and brands, cross-category
+    share and diversity."""
     rules: tuple[AppliedRule, ...] = ()
-    """The merchandiser's rules that changed this page: what each took out or moved."""
+    """The merchandiser's rules that changed this page: what each removed or moved."""
     rules_cost: float | None = None
-    """Share of the sum of scores that rules cost, relative to the list without them; null if none holds."""
+    """Share of the sum of scores lost to rules, relative to the list without them; null if no rule
+    applies."""
     experiment: InExperiment | None = None
     """Present if an experiment decided how the list was made."""
 
@@ -79,16 +82,16 @@ class RecommendedList:
 
 @dataclass(frozen=True, kw_only=True)
 class RankedList(RecommendedList):
-    """A list that another system found, ranked; no experiment decides about it."""
+    """A list retrieved by another system and ranked here; experiments do not affect it."""
 
     __pydantic_config__ = DESCRIBED
     unplaced: tuple[Unplaced, ...] = ()
-    """The items that have no place in it, in the order in which they were sent."""
+    """The items left out of the list, in the order in which they were sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisitorItem:
-    """What a page shows of an item."""
+    """The parts of an item that a page shows to visitors."""
 
     item_id: str
     title: str
@@ -97,15 +100,15 @@ class VisitorItem:
     price: float | None
     currency: str
     image: str | None
-    """Address of its picture elsewhere; null if it has none."""
+    """URL of its picture elsewhere; null if it has none."""
     url: str | None
     why: str | None = None
-    """One sentence, if asked for and there is something to say."""
+    """One sentence; present if requested and there is a reason to give."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisitorList:
-    """A row for one visitor."""
+    """A list for one visitor."""
 
     __pydantic_config__ = DESCRIBED
     placement: Placement
@@ -115,17 +118,17 @@ class VisitorList:
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """What happened to the events of a request."""
+    """What happened to the events in a request."""
 
     __pydantic_config__ = DESCRIBED
     accepted: int
     duplicates: int
-    """Events whose key was already known."""
+    """Events whose idempotency key was already known."""
     forgotten: int = 0
-    """Events no later than the deletion of their user, so not stored. Present if there are any."""
+    """Events from before their user's deletion, therefore not stored. Present if there are any."""
     refused: int = 0
-    """Bad lines of NDJSON; of a page, events of unknown items."""
+    """Invalid lines of NDJSON; for events from a page, those of unknown items."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
     notices: tuple[str, ...] = ()
-    """Of unknown kinds and items, which are kept."""
+    """Notices of unknown event kinds and items, which are stored all the same."""

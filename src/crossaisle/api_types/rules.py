@@ -10,7 +10,7 @@ from crossaisle.data.merchandising.rules import State
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRule:
-    """A merchandiser's rule, and what it matches now."""
+    """A merchandiser's rule, and what it currently matches."""
 
     __pydantic_config__ = DESCRIBED
     id: str
@@ -25,20 +25,20 @@ class StoredRule:
     until: str | None
     reason: str
     state: State
-    """`holds` today (UTC), begins `later`, or is `over`."""
+    """`holds` today (UTC), starts `later`, or is `over`."""
     matches: int
     """Number of items that `items` matches."""
     examples: tuple[str, ...]
-    """Titles of some of them."""
+    """Titles of some matching items."""
     notices: tuple[str, ...]
-    """Names that match nothing."""
+    """Names in the rule that match nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RulesInForce:
-    """The merchandiser's rules that lists obey."""
+    """The merchandiser's rules that are applied to lists."""
 
     __pydantic_config__ = DESCRIBED
     source: str
-    """`shop`: they were put into this service. `model`: they were saved with the model."""
+    """`shop`: rules stored in this service. `model`: rules saved with the model."""
     rules: tuple[StoredRule, ...]

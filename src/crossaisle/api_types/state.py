@@ -1,4 +1,4 @@
-"""Health, models, the audit log, errors."""
+"""Health, models, the audit log and errors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from crossaisle.api_types.described import DESCRIBED
 
 @dataclass(frozen=True, kw_only=True)
 class HostModel:
-    """What one process serves, where services of several hosts serve a shop."""
+    """What one process serves, if a shop is served from several hosts."""
 
     name: str
     model: str
     version: str
-    """The same wherever the same files are served."""
+    """Equal wherever the same model files are served."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Models:
     known: tuple[str, ...]
     describes: dict[str, Any]
     hosts: tuple[HostModel, ...] = ()
-    """Every process that serves the shop, where its store is in PostgreSQL."""
+    """Every process that serves the shop, if its store is in PostgreSQL."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditLine:
-    """Who did what."""
+    """One entry of the audit log: who did what."""
 
     time: float
     who: str
@@ -58,4 +58,4 @@ class Problem:
     """What is wrong, where, and which rule."""
     type: str = "about:blank"
     errors: tuple[dict[str, str], ...] = field(default_factory=tuple)
-    """Each broken rule, where there are several."""
+    """All violated rules, if there are several."""

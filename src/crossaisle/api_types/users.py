@@ -22,10 +22,10 @@ class KeptEvent:
     value: float | None
     quantity: float | None
     title: str | None = None
-    """Present in the answer to the console."""
+    """Only in responses to the console."""
     role: str | None = None
-    """What its kind means: view, favourite, cart, rating, purchase, dislike, return, remove or ignored.
-    Present in the answer to the console."""
+    """Meaning of the event kind: view, favourite, cart, rating, purchase, dislike, return, remove or ignored.
+    Only in responses to the console."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ class ShownList:
     time: float
     items: tuple[str, ...]
     propensities: tuple[float, ...]
-    """The probability of each item in its place, given the arm; empty if interleaved."""
+    """The probability of each item at its position, given the arm; empty if interleaved."""
     share: float
     """The probability of the arm."""
     ranked: tuple[str, ...] = ()
-    """The ranking an exploring arm drew from, cut to the length of the list."""
+    """The ranking from which an exploring arm sampled, truncated to the length of the list."""
     teams: tuple[int, ...] = ()
     """Which arm placed each item, if interleaved."""
 
@@ -54,7 +54,7 @@ class NumberedList(ShownList):
     """An entry of the exposure log."""
 
     seq: int
-    """Pass the last one as `after` for the next page."""
+    """Pass the last one as `after` to get the next page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +72,9 @@ class UserRecord:
     """Lists shown within experiments; one page."""
     as_of: float
     total: int = 0
-    """Number of all events."""
+    """Total number of events."""
     next: int | None = None
-    """Pass it as `after` for the next page of events; null on the last page."""
+    """Pass it as `after` to get the next page of events; null on the last page."""
     shown_total: int = 0
     shown_next: int | None = None
     """The same for shown lists: pass it as `shown_after`."""
@@ -87,5 +87,5 @@ class Forgotten:
     __pydantic_config__ = DESCRIBED
     events_deleted: int
     overwritten: bool = False
-    """Whether no file of the store holds a trace any more. If false, that happens as soon as nobody reads the
-    store's log; with PostgreSQL it is up to the server."""
+    """Whether no file of the store contains any trace any more. If false, traces disappear as soon as nobody
+    reads the store's log; with PostgreSQL, when the server cleans up."""

@@ -1,4 +1,4 @@
-"""All commands, in the order in which a newcomer meets them."""
+"""All commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperArgument, TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from crossaisle import __version__
 from crossaisle.cli import (
@@ -29,8 +29,31 @@ from crossaisle.cli.analysis import drift, features, labels, user
 from crossaisle.cli.service import index, keys, refit, serve, streams
 from crossaisle.decode import WHOLE
 
+SECTIONS = {
+    "Start": ("demo", "run", "init", "import"),
+    "Data": ("describe", "clean", "labels", "features", "drift", "data"),
+    "Models": ("fit", "evaluate", "runs", "tune", "improve", "benchmark"),
+    "Lists": ("recommend", "goes-with", "similar", "rank", "explain", "user", "export"),
+    "Merchandising": ("knowledge", "rules"),
+    "Service": ("serve", "keys", "refit", "index", "consume", "replay"),
+    "Language models": ("models", "encode", "train", "pretrain", "compress", "federate"),
+}
+"""How the help groups the commands."""
+
+
+class _Sections(TyperGroup):
+    """Help with the commands in sections; what a command does is told in full."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                rows = [(name, self.commands[name].get_short_help_str(limit=200)) for name in names]
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="crossaisle",
+    cls=_Sections,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -94,8 +117,8 @@ app.command()(pipeline.benchmark)
 app.command()(compress.compress)
 app.add_typer(data.app, name="data", help="List and fetch known data sets.")
 app.add_typer(models.app, name="models", help="List and fetch pretrained weights.")
-app.add_typer(knowledge.app, name="knowledge", help="Rules of what goes together: draft, ask, check.")
-app.add_typer(rules.app, name="rules", help="A merchandiser's rules of lists: check.")
+app.add_typer(knowledge.app, name="knowledge", help="Draft, generate and check a file of what goes together.")
+app.add_typer(rules.app, name="rules", help="Check a file of merchandising rules.")
 app.add_typer(keys.app, name="keys", help="Add, list and revoke the API keys of a service.")
 
 

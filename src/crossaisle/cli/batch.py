@@ -27,7 +27,7 @@ def encode(
 ) -> None:
     """Encode the texts of a catalogue into the cache, where fit, run and tune find them.
 
-    Each distinct text is encoded once, by any run; one that was interrupted goes on where it stopped.
+    Each distinct text is encoded only once. An interrupted run resumes where it stopped.
 
     \b
     crossaisle encode shop.toml
@@ -42,7 +42,7 @@ def encode(
     for note in notes:
         say(note)
     if name == "none":
-        raise ConfigError("model.encoder is none: these settings read no texts with a language model")
+        raise ConfigError("model.encoder is 'none', so there are no texts to encode: name an encoder")
     start = time.perf_counter()
     with opened(on) as executor:
         done = encode_ahead(dataset.item_texts, executor, name, progress=True)
@@ -50,7 +50,7 @@ def encode(
     if as_json:
         show_json({**asdict(done), "encoder": name, "seconds": seconds})
     else:
-        print(f"{done.texts:,} texts, {done.fresh:,} of them encoded now with {name}; {seconds:.1f} s")
+        print(f"{done.texts:,} texts, {done.fresh:,} of them newly encoded with {name}; {seconds:.1f} s")
 
 
 @with_controls
@@ -78,14 +78,14 @@ def export(
         typer.Option(help="Text file with a user id per line. Default: all users.", metavar="FILE"),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Throw away what an interrupted export left.")
+        bool, typer.Option("--restart", help="Discard what an interrupted export left, and start over.")
     ] = False,
     on: On = LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """Write a list for every user, one row per item; or the catalogue as a product feed.
+    """Export a list for every user, one row per item, or the catalogue as a product feed.
 
-    An export of lists that was interrupted goes on where it stopped.
+    An interrupted export of lists resumes where it stopped.
 
     \b
     crossaisle export demo/model --placement discover --out discover.parquet
@@ -95,7 +95,7 @@ def export(
     """
     if catalogue:
         if controls or users is not None or restart or on != LOCAL or placement != "for_you":
-            raise typer.BadParameter("--catalogue goes with --out and --json only")
+            raise typer.BadParameter("--catalogue can only be combined with --out and --json")
         _export_catalogue(model, out, as_json)
         return
     from crossaisle.pipeline.exports.lists import export_lists
@@ -119,8 +119,8 @@ def export(
     if as_json:
         show_json(done.to_dict())
         return
-    empty = f", {done.without:,} users without one" if done.without else ""
-    print(f"{done.path}: {done.lists:,} lists of {done.rows:,} items{empty}; {done.seconds:.1f} s")
+    empty = f", {done.without:,} users without a list" if done.without else ""
+    print(f"{done.path}: {done.lists:,} lists, {done.rows:,} items{empty}; {done.seconds:.1f} s")
 
 
 def _export_catalogue(model: Path, out: Path, as_json: bool) -> None:

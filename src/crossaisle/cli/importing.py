@@ -13,12 +13,12 @@ from crossaisle.cli.pipeline import Config, Overrides, say
 if TYPE_CHECKING:
     from crossaisle.data.exports.files import Draft
 
-Out = Annotated[Path, typer.Option(help="Where the settings go.", metavar="CONFIG.toml")]
-Replace = Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")]
+Out = Annotated[Path, typer.Option(help="Settings file to write.", metavar="CONFIG.toml")]
+Replace = Annotated[bool, typer.Option("--replace", help="Overwrite an existing file.")]
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="Files, folders or zip files.", metavar="FILE...")],
+    files: Annotated[list[Path], typer.Argument(help="Files, folders or zip files.", metavar="FILE")],
     known: Annotated[
         str,
         typer.Option(
@@ -32,7 +32,7 @@ def import_(
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the settings for a known export: a file to read, to change and to run.
+    """Write settings for a known kind of export, to review, edit and run.
 
     \b
     crossaisle import --from shopify products_export.csv orders_export.csv --out shop.toml
@@ -49,7 +49,7 @@ def init(
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look at a folder of files, and write settings that may fit, with what is unsure about them.
+    """Draft settings for a folder of files; whatever had to be guessed is marked UNSURE.
 
     \b
     crossaisle init exports/ --out shop.toml
@@ -66,7 +66,7 @@ def _write(draft: Draft, out: Path, replace: bool, as_json: bool) -> None:
     if not draft.tables:
         raise DataError("no table was found: " + "; ".join(r.removeprefix("UNSURE: ") for r in draft.remarks))
     if out.exists() and not replace:
-        raise ConflictError(f"{out}: is there already; --replace writes over it")
+        raise ConflictError(f"{out}: already exists; add --replace to overwrite it")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(to_toml(draft, out.parent), encoding="utf-8")
     if as_json:
@@ -83,12 +83,14 @@ def clean(
     out: Annotated[Path, typer.Option(help="Folder for report, review file and catalogue.", metavar="DIR")],
     taxonomy: Annotated[
         Path | None,
-        typer.Option(help="CSV with a column `category`: a tree to map yours to.", metavar="FILE.csv"),
+        typer.Option(
+            help="CSV file with a column `category`: the category tree to map yours to.", metavar="FILE.csv"
+        ),
     ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what every step of [data.clean] does, or would do: counts, examples, what is left to people.
+    """Show what each step of [data.clean] does or would do: counts, examples, and cases left to you.
 
     \b
     crossaisle clean shop.toml --out runs/clean

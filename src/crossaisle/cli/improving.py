@@ -17,7 +17,9 @@ from crossaisle.execution.opening import LOCAL, opened
 if TYPE_CHECKING:
     from crossaisle.pipeline.improving.improved import Improved
 
-Out = Annotated[Path, typer.Option(help="Folder for the settings and what was tried.", metavar="DIR")]
+Out = Annotated[
+    Path, typer.Option(help="Folder for the settings and a record of what was tried.", metavar="DIR")
+]
 Minutes = Annotated[float, typer.Option(help="Time to spend, in minutes.", metavar="M")]
 
 
@@ -30,11 +32,10 @@ def tune(
     on: On = LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """Search the hyper-parameters of every part on validation; needs crossaisle[tune].
+    """Tune the hyper-parameters of every part on validation; needs crossaisle[tune].
 
-    The minutes are shared out evenly among the parts. The same command with the same folder goes on
-    where it was interrupted, or longer with more minutes. On several workers, the minutes are those of all
-    together.
+    The minutes are divided evenly among the parts. Run the same command with the same folder to resume an
+    interrupted search, or with more minutes to extend it. Several workers share the minutes.
 
     \b
     crossaisle tune shop.toml --minutes 30 --out runs/tuned
@@ -55,9 +56,9 @@ def improve(
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try changes of the blend and keep those that prove themselves on validation cases held back.
+    """Try changes to the blend and keep those that prove better on held-back validation cases.
 
-    Parts left out, further parts, other decays, regularisation and features.
+    Changes are: parts left out or added, and other decays, regularisation and features.
 
     \b
     crossaisle improve shop.toml --minutes 30 --out runs/improved

@@ -28,20 +28,23 @@ def draft_file(
     level: Annotated[
         int | None,
         typer.Option(
-            help="Depth of the categories: 0 is the top, -1 the leaf. Default: the shop's.",
+            help="Category level: 0 is the top, -1 the leaf. Default: the shop's.",
             show_default=False,
         ),
     ] = None,
     most: Annotated[
-        int, typer.Option(help="Directed pairs to write, the surest first.", min=1, metavar="N")
+        int, typer.Option(help="Most directed pairs to write, the most certain first.", min=1, metavar="N")
     ] = 500,
     min_lift: Annotated[
-        float, typer.Option(help="Lowest lift: how much likelier than without.", min=1.0, metavar="NUMBER")
+        float,
+        typer.Option(
+            help="Lowest lift of a pair: how many times likelier than by chance.", min=1.0, metavar="NUMBER"
+        ),
     ] = 1.2,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draft a knowledge file from what single trips hold, for you to edit.
+    """Draft a knowledge file from what is bought in the same trip, for you to edit.
 
     \b
     crossaisle knowledge draft demo/model --out knowledge.csv
@@ -77,7 +80,7 @@ def ask_model(
     out: Out,
     llm_model: Annotated[
         str | None,
-        typer.Option(help="Which model of the API. Default: the first it lists.", show_default=False),
+        typer.Option(help="Model to use from the API. Default: the first that it lists.", show_default=False),
     ] = None,
     categories: Annotated[
         int, typer.Option(help="Categories to ask about, the largest first.", min=2, metavar="N")
@@ -85,17 +88,17 @@ def ask_model(
     level: Annotated[
         int | None,
         typer.Option(
-            help="Depth of the categories: 0 is the top, -1 the leaf. Default: the shop's.",
+            help="Category level: 0 is the top, -1 the leaf. Default: the shop's.",
             show_default=False,
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a generative model what goes together, each pair of categories in both orders, for you to edit.
+    """Ask a language model which categories go together, each pair in both orders, for you to edit.
 
-    Answers are kept in the cache: what is interrupted goes on from there, and nothing is asked twice.
+    Answers are cached: an interrupted run resumes from there, and nothing is asked twice.
 
     \b
     crossaisle knowledge ask demo/model --llm http://127.0.0.1:8080/v1 --out knowledge.csv
@@ -132,7 +135,7 @@ def ask_model(
         tell(f"{rule.strength:.2f}  {rule.said}")
     unreadable = [f"{r.question.source}, {r.question.target}: {r.words[:80]!r}" for r in unclear]
     _some("answers without a number from 0 to 10, left out", unreadable)
-    print(f"{out}: {len(rules)} lines, to be edited")
+    print(f"{out}: {len(rules)} lines: edit them before use")
 
 
 @app.command("check")
@@ -141,11 +144,11 @@ def check_file(
     model: Annotated[Path, typer.Option(help="Folder of a saved model.", metavar="MODEL")],
     rejected: Annotated[
         Path | None,
-        typer.Option(help="Keep the lines with unknown names in this file.", metavar="FILE.csv"),
+        typer.Option(help="Write the lines with unknown names to this file.", metavar="FILE.csv"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a knowledge file covers of a shop, and what is wrong or unknown. Exits with 1 if anything is.
+    """Check a knowledge file: what it covers, what is wrong or unknown. Exits with 1 if anything is.
 
     \b
     crossaisle knowledge check knowledge.csv --model demo/model
@@ -168,21 +171,23 @@ def check_file(
 def refuse_to_overwrite(out: Path, force: bool) -> None:
     """`ConflictError` for a file that is there: somebody may have edited it."""
     if out.exists() and not force:
-        raise ConflictError(f"{out}: is there already, perhaps with edits: name another file, or add --force")
+        raise ConflictError(
+            f"{out}: already exists, perhaps with your edits: name another file, or add --force"
+        )
 
 
 def _show(found: Coverage) -> None:
     usable = ", ".join(f"{count} {kind}" for kind, count in found.rules.items())
     tell(f"usable lines: {usable}")
     tell(
-        f"items beside which something is known to go: {found.items_spoken_of:.0%} "
-        f"({found.events_spoken_of:.0%} of the events); items known to go with something: "
-        f"{found.items_named:.0%}"
+        f"items with something known to go with them: {found.items_spoken_of:.0%} "
+        f"({found.events_spoken_of:.0%} of the events); items known to go with something "
+        f"else: {found.items_named:.0%}"
     )
-    _some("wrong, the file is refused", found.wrong)
+    _some("wrong, so the file is refused", found.wrong)
     _some("unknown, left out", [f"line {one.rule.line}: {one.why}" for one in found.rejected])
-    _some("without effect in goes_with, both sides are of one kind", found.without_effect)
-    _some("categories of which nothing is known", found.categories_missing)
+    _some("no effect in goes_with, because both sides are of one kind", found.without_effect)
+    _some("categories about which the file says nothing", found.categories_missing)
 
 
 def _some(title: str, lines: list[str] | tuple[str, ...]) -> None:

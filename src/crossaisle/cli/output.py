@@ -22,7 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 On = Annotated[
     str,
     typer.Option(
-        "--on", help="Where it runs: local, ray or ray://HOST:PORT (crossaisle[ray]).", metavar="WHERE"
+        "--on", help="Where to run: local, ray or ray://HOST:PORT (needs crossaisle[ray]).", metavar="WHERE"
     ),
 ]
 

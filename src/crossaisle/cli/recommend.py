@@ -26,7 +26,7 @@ History = Annotated[
     list[str] | None,
     typer.Option(
         "--history",
-        help="Item of a history, oldest first, instead of a user (repeatable).",
+        help="Item of a history to use instead of a user's, oldest first (repeatable).",
         metavar="ID",
         parser=same_id,
     ),
@@ -40,7 +40,7 @@ InView = Annotated[
 Rules = Annotated[
     Path | None,
     typer.Option(
-        "--rules", help="A merchandiser's rules instead of those of the model.", metavar="FILE.toml"
+        "--rules", help="File of merchandising rules to use instead of the model's own.", metavar="FILE.toml"
     ),
 ]
 
@@ -52,7 +52,9 @@ def ids_in(file: Path) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not text in UTF-8 ({error}): one id per line") from None
+        raise ConfigError(
+            f"{file}: not UTF-8 text ({error}): save it as UTF-8, with one id per line"
+        ) from None
     return [found for line in lines if (found := tidy_id(line))]
 
 
@@ -132,7 +134,7 @@ def rank(
     rules: Rules = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rank a list that another system found. Items without a place come last, with the reason.
+    """Rank items that another system found. Those that get no place come last, with the reason.
 
     \b
     crossaisle rank demo/model --user 1609 --item 1082185 --item 834103 --item 866211
@@ -142,7 +144,7 @@ def rank(
         raise typer.BadParameter("give either --user or --history")
     wanted = [*(item or ()), *(ids_in(items) if items is not None else ())]
     if not wanted:
-        raise typer.BadParameter("give --item or --items: what should be ranked?")
+        raise typer.BadParameter("give the items to rank with --item or --items")
     own = tuple(history) if history else None
     found = _loaded(model, rules).rank(wanted, user=user, history=own, **controls)
     placed = found.placed
@@ -165,8 +167,8 @@ def explain(
     placement: Annotated[
         str,
         typer.Option(
-            help="Placement of the list. For goes_with and similar, --history names the items in view; "
-            "goes_with takes --user beside them.",
+            help="Placement of the list. For goes_with and similar, --history names the items in "
+            "view; goes_with takes --user as well.",
             metavar="PLACE",
         ),
     ] = "for_you",
@@ -261,7 +263,7 @@ def _show_list(answer: RecommendationList, dataset: Dataset) -> None:
 
 
 def _show_explanation(explanation: Explanation) -> None:
-    tell(explanation.text or "No reason is given: nothing that may be named carries enough of the score.")
+    tell(explanation.text or "No reason to show: nothing that can be named accounts for enough of the score.")
     rows = [
         [
             c.name,

@@ -23,11 +23,11 @@ def rules() -> None:
 
 @app.command("check")
 def check_file(
-    file: Annotated[Path, typer.Argument(help="The file of rules.", metavar="FILE.toml")],
+    file: Annotated[Path, typer.Argument(help="File of rules.", metavar="FILE.toml")],
     model: Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what each rule matches, what matches nothing, and what contradicts. Exits with 1 for unknown names.
+    """Show what rules match, what matches nothing, and what conflicts. Exits with 1 if a name is unknown.
 
     \b
     crossaisle rules check rules.toml demo/model
@@ -60,12 +60,12 @@ def _show(found: Checked) -> None:
         for one in rule["notices"]
         if not any(one in line for line in found.unknown)
     ]
-    _some("to be looked at", silent)
+    _some("worth checking", silent)
     _some("contradictions", found.contradictions)
 
 
 def _state(rule: dict[str, Any]) -> str:
-    state = {"holds": "holds", "over": f"over since {rule['until']}", "later": f"from {rule['since']} on"}
+    state = {"holds": "holds", "over": f"ended on {rule['until']}", "later": f"starts on {rule['since']}"}
     return state[rule["state"]]
 
 

@@ -18,12 +18,17 @@ SHOWN = (("recall", 10), ("ndcg", 10))
 def runs(
     words: Annotated[
         list[str] | None,
-        typer.Argument(help="A folder of runs (runs), or: diff RUN RUN.", metavar="[DIR | diff A B]"),
+        typer.Argument(
+            help="Folder of runs (default: runs), or diff and the two runs to compare.",
+            metavar="[DIR | diff A B]",
+        ),
     ] = None,
-    full: Annotated[bool, typer.Option("--all", help="diff: show every metric, not R@10 and N@10.")] = False,
+    full: Annotated[
+        bool, typer.Option("--all", help="With diff: show every metric, not only R@10 and N@10.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the folders that `run` wrote, or compare two of them: settings, data, version, figures.
+    """List the folders that `run` wrote, or compare two of them: settings, data, version, metrics.
 
     \b
     crossaisle runs
@@ -39,7 +44,8 @@ def runs(
         _diff(Path(given[1]), Path(given[2]), full, as_json)
     elif len(given) > 1:
         raise typer.BadParameter(
-            f"give one folder, or  diff RUN RUN  (found {' '.join(given)}); a folder called diff is ./diff"
+            f"give one folder, or  diff RUN RUN  (found {' '.join(given)}); write ./diff for a "
+            "folder called diff"
         )
     else:
         _list(Path(given[0]), as_json)
@@ -124,7 +130,7 @@ def _diff(a: Path, b: Path, full: bool, as_json: bool) -> None:
     ]
     show_table(["what is predicted", "metric", a.name, b.name, "difference", "intervals apart"], rows)
     if not comparable:
-        tell("The two measured other test cases: their figures cannot be held against each other.")
+        tell("The two runs were measured on different test cases, so their figures cannot be compared.")
 
 
 def _text(value: Any) -> str:

@@ -29,7 +29,10 @@ def train(
     processes: Annotated[
         int | None,
         typer.Option(
-            help="Of a Ray cluster (default: one for each of its GPUs, or processors).", min=1, metavar="N"
+            help="Training processes on the Ray cluster. Default: one per GPU, or per CPU where there "
+            "are none.",
+            min=1,
+            metavar="N",
         ),
     ] = None,
     root: Root = None,
@@ -47,7 +50,7 @@ def train(
     from crossaisle.pipeline.fine_tune import fine_tune, fine_tune_on_ray
 
     if on == LOCAL and processes is not None:
-        raise typer.BadParameter("--processes goes with --on ray; here, use torchrun --nproc-per-node")
+        raise typer.BadParameter("--processes needs --on ray; on this machine, use torchrun --nproc-per-node")
     settings, dataset = source_of(source, overrides or [], root)
     what = dataset, settings.split, settings.train, out
     if on == LOCAL:
@@ -66,7 +69,7 @@ def train(
     )
     print(summary["guard"]["statement"])
     if summary["serves"] != summary["guard"]["serves"]:
-        print("kept nevertheless: train.guard = false")
+        print("kept anyway, because train.guard = false")
     print(f"{summary['model']}  {summary['seconds']:.0f} s, {summary['peak_mb']:,.0f} MB")
 
 
@@ -115,26 +118,28 @@ def federate(
     configs: Annotated[
         list[Path],
         typer.Argument(
-            help="A CONFIG.toml of each shop; its file name names the shop.", metavar="CONFIG.toml..."
+            help="One CONFIG.toml per shop; the file name is the shop's name.", metavar="CONFIG.toml"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the adapters and federate.json.", metavar="DIR")],
     encoder: Annotated[
-        str, typer.Option(help="Text encoder of all: a name, a folder or owner/name.")
+        str, typer.Option(help="Text encoder for all shops: a name, a folder or owner/name.")
     ] = "minilm",
-    rounds: Annotated[int, typer.Option(help="Exchanges of updates.", min=1, max=10_000, metavar="N")] = 20,
+    rounds: Annotated[
+        int, typer.Option(help="Rounds in which shops exchange updates.", min=1, max=10_000, metavar="N")
+    ] = 20,
     rule: Annotated[
-        str, typer.Option(help="What is made of updates: mean, trimmed_mean or median.", metavar="RULE")
+        str, typer.Option(help="How updates are combined: mean, trimmed_mean or median.", metavar="RULE")
     ] = "mean",
     cases: Annotated[
-        int, typer.Option(help="Cases per shop to choose and to measure by.", min=1, metavar="N")
+        int, typer.Option(help="Cases per shop, both for choosing and for measuring.", min=1, metavar="N")
     ] = 2000,
     as_json: AsJson = False,
 ) -> None:
-    """Let shops learn one adapter by updates only, simulated here; compare with being alone and pooling.
+    """Simulate shops that train one adapter together but exchange only updates, never events.
 
-    Writes DIR/shared and, for each shop, DIR/NAME: the shared map, or own steps from it on, and beside it
-    what the shop learned alone, as its validation says. They are used from Python.
+    Compares it with training alone and with pooling the data. Writes the shared adapter to DIR/shared, and
+    each shop's own, chosen on its validation cases, to DIR/NAME. Load them from Python.
 
     \b
     crossaisle federate north.toml south.toml west.toml --out runs/together
@@ -158,7 +163,8 @@ def federate(
         shops.append((path.stem, imported.dataset, split_of(imported.dataset, settings.split)))
     if len({name for name, _, _ in shops} | {"shared"}) <= len(shops):
         raise typer.BadParameter(
-            "each CONFIG.toml names its shop: give files of different names, none shared.toml"
+            "each CONFIG.toml is named after its shop: give files with different names, none of "
+            "them shared.toml"
         )
     members, whitening = work.in_one_space(shops, pretrained(encoder).encode)
     config = FederatedConfig(rounds=rounds, rule=rules[rule])

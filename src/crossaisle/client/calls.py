@@ -1,4 +1,4 @@
-"""What all calls of a client share: the way to the service, and how values, paths and batches are written."""
+"""Shared by all calls of a client: the transport, and how values, paths and batches are encoded."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ BATCH = 1000
 
 
 class Calls:
-    """Some of the calls of a client."""
+    """Base class of the client's groups of calls."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport, self._ask = transport, transport.ask
 
 
 def plain(value: Any) -> Any:
-    """A control as JSON: any mapping as a dictionary, any other collection as a list."""
+    """A control in JSON form: any mapping as a dictionary, any other collection as a list."""
     if isinstance(value, Mapping):
         return dict(value)
     return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
 
 
 def path_part(text: str) -> str:
-    """An id as part of a path. Dots alone would be taken for path segments."""
+    """Percent-encodes an id for use in a path. Dots alone would be taken for path segments."""
     return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
 
 

@@ -20,7 +20,7 @@ from crossaisle.client.calls import Calls, batches, path_part, picture_type
 
 
 class CatalogueCalls(Calls):
-    """What a shop's catalogue is, and changes to it."""
+    """Calls that read and change a shop's catalogue."""
 
     def items(
         self,
@@ -35,7 +35,8 @@ class CatalogueCalls(Calls):
         n: int = 20,
         offset: int = 0,
     ) -> ProductPage:
-        """Items by words of title, brand and category, or by id; plurals and small slips are understood."""
+        """Searches items by words in title, brand and category, or by id; plurals and small typos are
+        understood."""
         query = {
             **{"q": words, "category": category, "sort": sort, "min_price": min_price},
             **{
@@ -58,7 +59,7 @@ class CatalogueCalls(Calls):
         return self._product("PUT", item, fields)
 
     def put_picture(self, item: str, picture: bytes | Path) -> Product:
-        """Sets the picture of an item (JPEG, PNG or WebP), which may be new: a path, or the bytes."""
+        """Sets the picture (JPEG, PNG or WebP) of an existing or new item: a path, or the bytes."""
         content = picture if isinstance(picture, bytes) else picture.read_bytes()
         path, headers = f"/api/items/{path_part(item)}/picture", {"content-type": picture_type(content)}
         found: Product = read(Product, self._ask("PUT", path, content=content, headers=headers))
@@ -69,7 +70,7 @@ class CatalogueCalls(Calls):
         self._ask("DELETE", f"/api/items/{path_part(item)}/picture")
 
     def patch_item(self, item: str, **fields: Any) -> Product:
-        """Changes some fields; the others stay."""
+        """Changes some fields of an item; the others keep their values."""
         return self._product("PATCH", item, fields)
 
     def _product(self, method: str, item: str, body: dict[str, Any] | None) -> Product:
@@ -91,13 +92,13 @@ class CatalogueCalls(Calls):
         return sum(read(Taken, answer).accepted for answer in answers)
 
     def changes(self, n: int = 100, offset: int = 0) -> Differences:
-        """Where the catalogue differs from that of the model in use."""
+        """Where the catalogue differs from that of the model in use, ordered by item id."""
         query = {"n": n, "offset": offset}
         found: Differences = read(Differences, self._ask("GET", "/api/changes", query=query))
         return found
 
     def drop_changes(self, items: Iterable[str] | None = None) -> int:
-        """Makes the model's catalogue count again for some items, or for all; returns for how many."""
+        """Resets some items, or all, to the model's catalogue; returns how many."""
         body = {"all": True} if items is None else {"items": list(items)}
         return int(read(Dropped, self._ask("POST", "/api/changes/drop", body=body)).dropped)
 
@@ -106,11 +107,11 @@ class CatalogueCalls(Calls):
         self._ask("DELETE", f"/api/items/{path_part(item)}")
 
     def categories(self) -> tuple[CategorySize, ...]:
-        """All categories."""
+        """All categories, with their number of items."""
         found: tuple[CategorySize, ...] = read(tuple[CategorySize, ...], self._ask("GET", "/api/categories"))
         return found
 
     def shop(self) -> Shop:
-        """Name, currency, and what this key may do."""
+        """The shop's name and currency, and what this key is allowed to do."""
         found: Shop = read(Shop, self._ask("GET", "/api/shop"))
         return found

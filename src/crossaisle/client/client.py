@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     import httpx
 
 PAGE, END = 10_000, 2**62 - 1
-"""Events per answer, and a position after all events."""
+"""Events per response, and a position beyond all events."""
 
 
 class Client(CatalogueCalls, SteeringCalls):
     """A client of one service. Thread-safe; close it, or use it in a `with` statement.
 
-    Requests answered with 429 or 503, or not at all, are retried after `Retry-After`, or with increasing
-    pauses. That is safe: every event gets a key by which the service recognizes a repeated one.
+    Requests that fail with 429 or 503, or get no response, are retried after `Retry-After` or with
+    exponential backoff. That is safe: every event gets a key by which the service recognizes duplicates.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Client(CatalogueCalls, SteeringCalls):
         rng: random.Random | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`key`: an API key. `shop`: its name, if the service has several. `timeout`: seconds. `retries`: how
-        often a request is retried. `rng`: spreads the pauses. Raises `ConfigError` if `url` is not http(s).
-        """
+        """`key`: an API key. `shop`: its name, if the service has several. `timeout`: seconds. `retries`:
+        maximum number of retries per request. `rng`: for the jitter of the backoff. Raises `ConfigError` if
+        `url` is not http(s)."""
         super().__init__(
             Transport(url, key=key, shop=shop, timeout=timeout, retries=retries, rng=rng, transport=transport)
         )
@@ -67,10 +67,10 @@ class Client(CatalogueCalls, SteeringCalls):
         items: Sequence[str] = (),
         **controls: Unpack[QueryControls],
     ) -> RecommendedList:
-        """A list for a user, or for a session (`history`) or a cart (`items`), which is not stored.
+        """A list for a user, or for a session (`history`) or a cart (`items`), neither of which is stored.
 
         `controls` are those of `crossaisle.Query`, with its defaults. `n` is at most 100, or 20 with
-        `explain`; `offset` gets the next page.
+        `explain`; `offset` selects further pages.
         """
         request: dict[str, Any] = {
             "placement": placement,
@@ -85,7 +85,7 @@ class Client(CatalogueCalls, SteeringCalls):
     def goes_with(
         self, item: str, *, user: str | None = None, **controls: Unpack[QueryControls]
     ) -> RecommendedList:
-        """What complements an item; for several, use `recommend` with `items`."""
+        """Complements of an item; for several, use `recommend` with `items`."""
         return self.recommend(user, placement="goes_with", items=[item], **controls)
 
     def similar(
@@ -95,7 +95,7 @@ class Client(CatalogueCalls, SteeringCalls):
         return self.recommend(user, placement="similar", items=[item], **controls)
 
     def trending(self, **controls: Unpack[QueryControls]) -> RecommendedList:
-        """What is popular now, the same for everyone."""
+        """Items that are popular now, the same for everyone."""
         return self.recommend(placement="trending", **controls)
 
     def rank(
@@ -108,10 +108,10 @@ class Client(CatalogueCalls, SteeringCalls):
         in_view: Sequence[str] = (),
         **controls: Unpack[QueryControls],
     ) -> RankedList:
-        """A list that another system found, at most 1,000 items, the best first.
+        """Ranks at most 1,000 items that another system retrieved, best first.
 
-        For a user, a session (`history`), or the items `in_view`. Of `controls` all but `n`, `offset` and
-        `include_items`; `in_stock`, `exclude_seen` and `one_per_title` are off unless given.
+        For a user, a session (`history`), or the items `in_view`. Accepts all `controls` except `n`, `offset`
+        and `include_items`; `in_stock`, `exclude_seen` and `one_per_title` are off unless given.
         """
         request: dict[str, Any] = {
             "items": list(items),
@@ -137,7 +137,8 @@ class Client(CatalogueCalls, SteeringCalls):
         value: float | None = None,
         quantity: float | None = None,
     ) -> Counted:
-        """Sends one event. Once this returns, it counts in the next list. Without a key it gets one."""
+        """Sends one event, which counts in the next list as soon as this returns. A key is generated if none
+        is given."""
         one = {"user": user, "item": item, "kind": kind, "time": time, "key": key}
         body = event_of({**one, "value": value, "quantity": quantity})
         found: Counted = read(Counted, self._ask("POST", "/api/events", body=body))
@@ -202,7 +203,7 @@ class Client(CatalogueCalls, SteeringCalls):
         found: Forgotten = read(Forgotten, self._ask("POST", "/api/users/delete", body={"user": user}))
         return found.events_deleted
 
-    # Life
+    # Lifecycle
 
     def close(self) -> None:
         """Closes the connections."""

@@ -1,4 +1,4 @@
-"""`SteeringCalls`: what recommendations led to, experiments, rules, models."""
+"""`SteeringCalls`: results, experiments, rules, models."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ from crossaisle.client.calls import Calls, path_part
 
 
 class SteeringCalls(Calls):
-    """What a manager, a merchandiser and an operator ask for and change; most needs a key with a scope of its
-    own."""
+    """Calls for managers, merchandisers and operators; most need a key with a scope of its own."""
 
     # Results
 
     def totals(self, days: int = 30) -> Totals:
-        """What recommendations led to, by day, placement and arm; needs a key with the scope admin."""
+        """What followed from recommendations, by day, placement and arm; needs a key with the scope admin."""
         found: Totals = read(Totals, self._ask("GET", "/api/console/totals", query={"days": days}))
         return found
 
     def coverage(self, days: int = 30) -> CoverageOfLists:
-        """How much of the catalogue lists showed, by placement; needs a key with the scope admin."""
+        """How much of the catalogue the lists showed, by placement; needs a key with the scope admin."""
         found: CoverageOfLists = read(
             CoverageOfLists, self._ask("GET", "/api/console/coverage", query={"days": days})
         )
@@ -43,7 +42,7 @@ class SteeringCalls(Calls):
     def start_experiment(
         self, name: str, arms: Sequence[Mapping[str, Any]], **more: Any
     ) -> ExperimentResults:
-        """Starts an experiment; `more`: `kind`, `placement`, `goal`, `metric`, `window_hours`."""
+        """Starts an experiment; `more` may contain `kind`, `placement`, `goal`, `metric`, `window_hours`."""
         body = {"name": name, "arms": [dict(arm) for arm in arms], **more}
         found: ExperimentResults = read(ExperimentResults, self._ask("POST", "/api/experiments", body=body))
         return found
@@ -67,7 +66,7 @@ class SteeringCalls(Calls):
         return found
 
     def exposures(self, name: str) -> Iterator[NumberedList]:
-        """The exposure log: what was shown, with probabilities."""
+        """The exposure log: every list shown, with its probabilities."""
         after = 0
         while True:
             answer = self._ask("GET", f"/api/experiments/{path_part(name)}/exposures", query={"after": after})
@@ -80,12 +79,13 @@ class SteeringCalls(Calls):
     # A merchandiser's rules
 
     def rules(self) -> RulesInForce:
-        """A merchandiser's rules, and what each matches."""
+        """The merchandiser's rules, and what each matches."""
         found: RulesInForce = read(RulesInForce, self._ask("GET", "/api/rules"))
         return found
 
     def put_rules(self, rules: Iterable[Mapping[str, Any]]) -> RulesInForce:
-        """Replaces all rules; each has an `id`, an `action` and `items`. If one is refused, all stay."""
+        """Replaces all rules; each needs an `id`, an `action` and `items`. If one is invalid, nothing
+        changes."""
         body = {"rules": [dict(rule) for rule in rules]}
         found: RulesInForce = read(RulesInForce, self._ask("PUT", "/api/rules", body=body))
         return found
@@ -96,7 +96,7 @@ class SteeringCalls(Calls):
         return found
 
     def patch_rule(self, rule: str, **fields: Any) -> StoredRule:
-        """Changes some fields of a rule; None takes one away."""
+        """Changes some fields of a rule; None removes a field."""
         found: StoredRule = read(StoredRule, self._ask("PATCH", f"/api/rules/{path_part(rule)}", body=fields))
         return found
 
@@ -105,7 +105,7 @@ class SteeringCalls(Calls):
         self._ask("DELETE", f"/api/rules/{path_part(rule)}")
 
     def reset_rules(self) -> RulesInForce:
-        """Goes back to the rules that the model was saved with."""
+        """Restores the rules that were saved with the model."""
         found: RulesInForce = read(RulesInForce, self._ask("DELETE", "/api/rules"))
         return found
 
@@ -127,7 +127,7 @@ class SteeringCalls(Calls):
         return found
 
     def audit(self) -> tuple[AuditLine, ...]:
-        """Who deleted what and who switched models, latest first."""
+        """Who deleted what and who switched models, newest first."""
         found: tuple[AuditLine, ...] = read(tuple[AuditLine, ...], self._ask("GET", "/api/audit"))
         return found
 

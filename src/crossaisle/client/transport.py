@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     import httpx
 
 AGAIN = (429, 503)
-"""Statuses that mean "not now": the request was not processed, or a repetition is recognized by its keys."""
+"""Statuses that mean "not now": the request was not processed, or a repeated one is recognized by its
+keys."""
 LONGEST_WAIT = 30.0
 FIRST_WAIT = 0.1
 
 
 class Transport:
-    """One address, one key, one shop, one connection pool."""
+    """One base URL, API key, shop and connection pool."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Transport:
         except ImportError:
             raise MissingDependencyError("httpx", "client", "the client") from None
         self.name = shown(url)
-        """The address without its secrets, for messages."""
+        """The URL without secrets, for messages."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
         if shop is not None:
             headers["x-shop"] = shop
@@ -69,7 +70,7 @@ class Transport:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """The JSON of the answer (None if it is empty); `ServiceError` for anything but 2xx.
+        """The response's JSON (None if empty); `ServiceError` for any status but 2xx.
 
         Every request may be sent twice: the service recognizes events by their keys, and all other requests
         are idempotent.
@@ -98,7 +99,7 @@ class Transport:
     def _wait(self, attempt: int, asked: str | None) -> None:
         seconds = _seconds(asked)
         if seconds is None:
-            # Exponential and spread, so that many clients do not return at the same moment.
+            # Exponential backoff with jitter, so that clients do not all retry at the same moment.
             seconds = FIRST_WAIT * 2**attempt * self._rng.uniform(0.5, 1.5)
         self._sleep(min(seconds, LONGEST_WAIT))
 

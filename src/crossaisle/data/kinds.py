@@ -1,6 +1,6 @@
-"""What events mean: which kinds of them are interest, how much of it, and which take it back.
+"""The meaning of event kinds: which ones express interest, how much, and which ones withdraw it.
 
-Import, live service, refit and streams read meanings from here and nowhere else.
+Import, live service, refit and streams all take meanings from here.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from crossaisle.config import DataConfig, KindConfig, Role
 Roles = npt.NDArray[np.int8]
 ROLES: tuple[Role, ...] = get_args(Role)
 VIEW, FAVOURITE, CART, RATING, PURCHASE, DISLIKE, RETURN, REMOVE, IGNORED = range(len(ROLES))
-"""Codes of the roles. Those of interest come first, the strongest last of them."""
+"""Codes of the roles. Roles of interest come first, from weakest to strongest."""
 POSITIVE: tuple[Role, ...] = ROLES[: PURCHASE + 1]
 WEIGHTS: dict[Role, float] = {"view": 0.2, "favourite": 0.5, "cart": 0.5, "rating": 1.0, "purchase": 1.0}
-"""How much an event counts where neither `[data.kinds]` nor validation says otherwise."""
+"""Default weights of events, unless `[data.kinds]` or validation sets others."""
 LOW_RATING = 3.0
-"""Of 1 to 5 stars: what is below is a dislike."""
+"""On a scale of 1 to 5 stars; anything below is a dislike."""
 MOST_KNOWN = 4096
-"""Kinds whose meanings are kept at hand."""
+"""Maximum number of kinds whose meanings are cached."""
 SCALES = (1.0, 5.0, 10.0, 100.0)
-"""Tops of the usual scales of ratings."""
+"""Upper ends of common rating scales."""
 
 _WORDS: dict[Role, str] = {
     "view": """view viewed views click clicked clicks product_view product_viewed item_view view_item
@@ -58,7 +58,7 @@ _WORDS: dict[Role, str] = {
         logged_in logout sign_up""",
 }
 DEFAULTS: dict[str, Role] = {word: role for role, words in _WORDS.items() for word in words.split()}
-"""Role by the usual names of kinds, as shops, analytics and recommendation services write them."""
+"""Kind -> role, for the kind names common in shops, analytics and recommendation services."""
 _SAME = {
     **dict.fromkeys(("basket", "bag", "trolley"), "cart"),
     **dict.fromkeys(("favorites", "favourites", "favorite", "favourite", "favs", "wish"), "wishlist"),
@@ -81,23 +81,23 @@ _SAME = {
     "searched": "search",
     "carts": "cart",
 }
-"""Words of kinds that say the same."""
+"""Word in a kind -> its synonym in `DEFAULTS`."""
 _NOTHING = frozenset(
     {"to", "from", "of", "the", "a", "an", "in", "product", "item", "article", "sku", "detail"}
 )
-"""Words of kinds that do not tell one from another."""
+"""Words in a kind that do not distinguish it from others."""
 
 
 class Deed(NamedTuple):
-    """How reasons name what people did, with places for what it was done with."""
+    """Phrases for reasons that describe users' actions; `{}` stands for the object."""
 
     past: str
     before: str
-    """Of the recommended item itself."""
+    """An action on the recommended item itself."""
     present: str
-    """Of categories."""
+    """An action on a category."""
     whole: str
-    """Of the history, no part of which stands out."""
+    """A whole history in which no part stands out."""
 
 
 DEEDS: dict[int, Deed] = {
@@ -113,11 +113,12 @@ DEEDS: dict[int, Deed] = {
     PURCHASE: Deed("you bought {}", "you bought it before", "you buy {}", "what you usually buy"),
     -1: Deed("you chose {}", "you chose it before", "you choose {}", "what you usually choose"),
 }
-"""By code of the role; -1 where people did different things, or it is not known."""
+"""By role code; -1 if the actions differ or are unknown."""
 
 
 def plain(name: str) -> str:
-    """A name as it is compared: lower case, words joined by `_` ("Add to Cart" and "add-to-cart" are one)."""
+    """A name normalized for comparison: lower case, words joined by `_` ("Add to Cart" equals
+    "add-to-cart")."""
     return re.sub(r"[\s\-./:]+", "_", name.strip().lower())
 
 
@@ -135,40 +136,40 @@ BY_WORDS: dict[frozenset[str], Role] = {
 
 @dataclass(frozen=True)
 class Meaning:
-    """What events of one kind mean."""
+    """The meaning of one event kind."""
 
     role: Role
     weight: float
-    """0 for what is no interest."""
+    """0 if it expresses no interest."""
     known: bool = True
-    """False for a kind that nobody has named: it is kept, and counts for nothing."""
+    """False for a kind not configured anywhere: its events are stored, and ignored."""
 
 
 @dataclass(frozen=True)
 class Kinds:
-    """Meanings of kinds, by name. The same object goes with a data set, its models and its live events."""
+    """Meanings of event kinds, by name. A data set, its models and its live events share one object."""
 
     given: Mapping[str, KindConfig] = field(default_factory=dict)
-    """`[data.kinds]`, by plain name."""
+    """`[data.kinds]`, by normalized name."""
     chosen: Mapping[Role, float] = field(default_factory=dict)
-    """Weights by role that validation is in favour of."""
+    """Weights by role, tuned on validation."""
     low_rating: float = LOW_RATING
     """A rating below this is a dislike."""
     quantities: bool = False
     """Whether a purchase of n units counts 1 + ln(n) times."""
     largest: float = 1.0
-    """The weight of the strongest kind of the data: weights are told as shares of it."""
+    """The largest weight among the data's kinds; weights are given relative to it."""
 
     @classmethod
     def of(cls, config: DataConfig) -> Kinds:
-        """As configured."""
+        """From a configuration."""
         given = {plain(name): one for name, one in config.kinds.items()}
         low = LOW_RATING if config.low_rating is None else config.low_rating
         return cls(given=given, low_rating=low)
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Kinds:
-        """The opposite of `to_dict`."""
+        """The inverse of `to_dict`."""
         given = {name: KindConfig(**one) for name, one in stored["given"].items()}
         return cls(**{**stored, "given": given})
 
@@ -185,11 +186,11 @@ class Kinds:
         return hash((given, chosen, self.low_rating, self.quantities, self.largest))
 
     def meaning(self, name: str) -> Meaning:
-        """What a kind means; `IGNORED` for one that nobody has named."""
+        """The meaning of a kind; `IGNORED` for an unknown one."""
         known = self._known.get(name)
         if known is None:
             known = _meaning(self, name)
-            if len(self._known) < MOST_KNOWN:  # names come from anybody
+            if len(self._known) < MOST_KNOWN:  # names may come from anybody, so the cache is bounded
                 self._known[name] = known
         return known
 
@@ -198,7 +199,7 @@ class Kinds:
         return {}
 
     def relative_to(self, names: Sequence[str]) -> Kinds:
-        """The same with weights as shares of the largest among some kinds."""
+        """The same with weights relative to the largest among some kinds."""
         bare = replace(self, largest=1.0)
         largest = max((bare.meaning(name).weight for name in names), default=0.0)
         return replace(self, largest=largest or 1.0)
@@ -210,10 +211,10 @@ class Kinds:
         value: npt.NDArray[np.floating],
         quantity: npt.NDArray[np.floating],
     ) -> Roles:
-        """int8 (n,): role of each event. `kind`: index into `names`; `value`: NaN where absent.
+        """int8 (n,): role of each event. `kind`: index into `names`; `value`: NaN if missing.
 
-        A rating below the bound is a dislike. A purchase of less than nothing is a return, a cart of less
-        than nothing a removal.
+        A rating below `low_rating` is a dislike. A purchase of a negative quantity is a return, a cart event
+        of a negative quantity a removal.
         """
         table = np.array([ROLES.index(self.meaning(name).role) for name in names] or [IGNORED], np.int8)
         role: Roles = table[kind]
@@ -232,7 +233,8 @@ class Kinds:
         kind: npt.NDArray[np.integer],
         units: npt.NDArray[np.float32] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """float32 (n,): how much events count. `kind`: index into `names`; `units`: how many stand."""
+        """float32 (n,): weights of events. `kind`: index into `names`; `units`: the quantities that still
+        stand."""
         meanings = [self.meaning(name) for name in names]
         table = np.array([one.weight for one in meanings] or [0.0], np.float32)
         weights: npt.NDArray[np.float32] = table[kind]
@@ -244,7 +246,7 @@ class Kinds:
         return weights
 
     def is_interest(self, name: str, value: float | None, quantity: float | None) -> bool | None:
-        """Whether one event is interest, True, or takes some back, False; None where it says nothing."""
+        """True if an event expresses interest, False if it withdraws some, None if neither."""
         role = self.meaning(name).role
         if quantity is not None and quantity < 0 and role in POSITIVE and role != "rating":
             return False if role in ("cart", "purchase") else None
@@ -253,7 +255,7 @@ class Kinds:
         return None if role == "ignored" else role in POSITIVE
 
     def strongest(self, names: Sequence[str]) -> Role | None:
-        """The strongest role of interest among some kinds: what is to be foretold."""
+        """The strongest role of interest among some kinds, which is the one to predict."""
         found = [self.meaning(name) for name in names]
         roles = [POSITIVE.index(one.role) for one in found if one.weight > 0]
         return POSITIVE[max(roles)] if roles else None
@@ -274,7 +276,7 @@ def _meaning(kinds: Kinds, name: str) -> Meaning:
 
 
 def low_rating(values: npt.NDArray[np.floating]) -> float:
-    """The middle of the scale that ratings are on: 0.5 up to 1, 3 up to 5, 5.5 up to 10, 50.5 up to 100."""
+    """The middle of the rating scale: 0.5 for a maximum up to 1, 3 up to 5, 5.5 up to 10, 50.5 up to 100."""
     known = values[np.isfinite(values)]
     if not len(known):
         return LOW_RATING
@@ -283,7 +285,7 @@ def low_rating(values: npt.NDArray[np.floating]) -> float:
 
 
 def look_like_ratings(values: npt.NDArray[np.floating]) -> bool:
-    """Whether numbers are stars: from 0 to 10, whole or half ones, two to eleven of them different."""
+    """Whether numbers look like stars: 0 to 10 in whole or half steps, with two to eleven distinct values."""
     known = values[np.isfinite(values)]
     if not len(known) or 2 * len(known) < len(values) or known.min() < 0 or known.max() > 10:
         return False

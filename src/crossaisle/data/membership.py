@@ -9,9 +9,8 @@ import numpy.typing as npt
 
 
 def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """int64, ascending: each value once. By sorting: with a hash table, as `np.unique` has, millions of
-    large numbers take twenty times as long.
-    """
+    """Distinct values, int64, ascending. Sorts: the hash table of `np.unique` takes twenty times as long for
+    millions of large numbers."""
     values = np.array(np.sort(values), np.int64)
     first: npt.NDArray[np.bool_] = np.append(True, values[1:] != values[:-1])[: len(values)]
     return values[first]
@@ -20,7 +19,7 @@ def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def is_in(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """bool (len(values),): which `values` occur in `among`.
 
-    One binary search per element of `among`; on a million events ten times faster than `np.isin`.
+    One binary search per element of `among`; ten times as fast as `np.isin` on a million events.
     """
     if not len(values):
         return np.zeros(0, bool)

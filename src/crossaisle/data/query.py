@@ -1,7 +1,7 @@
-"""`Query`: everything that can be asked of a recommender, in one object.
+"""`Query`: one request to a recommender, with all its options.
 
-The controls of a list are declared here and nowhere else. The HTTP parameters and bodies, the options of the
-command line and the controls of experiments are built from `CONTROLS`.
+The controls of a list are declared only here. The HTTP parameters and bodies, the command line options and
+the controls of experiments are all built from `CONTROLS`.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ NOT_TAKEN: Mapping[Placement, tuple[str, ...]] = {
     "discover": ("cross_share", "calibration"),
     "trending": ("cross_share", "calibration", "exclude_seen"),
 }
-"""Placement -> controls that it does not take; `trending` takes them for a user or a history."""
+"""Placement -> controls it does not accept; `trending` accepts them if there is a user or a history."""
 _WHY_NOT = {
     "discover": "all its items are of categories that the history does not have",
     "trending": "without a user or a history it is the same for everyone",
 }
 RANKED: Mapping[str, bool] = {"in_stock": False, "exclude_seen": False, "one_per_title": False}
-"""Controls whose defaults are others where a list that another system found is ranked: it loses nothing."""
+"""Different defaults when ranking a list that another system retrieved, so that no item is lost."""
 NOT_RANKED = ("n", "offset", "include_items")
-"""Controls that ranking such a list does not take: the list itself says so."""
+"""Controls not accepted when ranking such a list, as the list itself determines them."""
 CrossShare = float | Literal["auto"]
 Method = Literal["mmr", "dpp"]
 
 
 @dataclass(frozen=True)
 class Control:
-    """Describes a control of a list: what it does and which values it takes."""
+    """Metadata of a control: what it does, and which values it accepts."""
 
     help: str
     """One line, for the command line and the OpenAPI document."""
     minimum: float | None = None
     maximum: float | None = None
     names: Literal["category", "item"] | None = None
-    """What a list of names holds."""
+    """What the entries of a list of names are."""
 
     def check(self, name: str, value: Any) -> None:
         """Raises `ConfigError` for a number out of range."""
@@ -82,9 +82,10 @@ class Query:
     items: tuple[str, ...] = ()
     """The item in view, or the cart, for `goes_with` and `similar`."""
 
-    n: Annotated[int, Control("Items to return; fewer if no more fit.", minimum=1)] = 10
+    n: Annotated[int, Control("Items to return; fewer if not enough match.", minimum=1)] = 10
     offset: Annotated[
-        int, Control("Places to skip: with the same n, offsets 0, n, 2n, ... are the pages.", minimum=0)
+        int,
+        Control("Places to skip: with the same n, offsets 0, n, 2n, ... give page after page.", minimum=0),
     ] = 0
     cross_share: Annotated[
         CrossShare | None,
@@ -106,14 +107,14 @@ class Query:
     quota: Annotated[
         int | None,
         Control(
-            "At most this many items per category. Default: no limit; in discover 2 on a page, where it can "
-            "be filled so.",
+            "At most this many items per category. Default: no limit; in discover, 2 per page as "
+            "long as that fills the page.",
             minimum=1,
         ),
     ] = None
     quotas: Annotated[
         Mapping[str, int],
-        Control("At most this many items of a single category; overrides quota.", minimum=0),
+        Control("At most this many items of a given category; overrides quota.", minimum=0),
     ] = field(default_factory=dict)
     min_price: Annotated[float | None, Control("Lowest price.", minimum=0)] = None
     max_price: Annotated[float | None, Control("Highest price.", minimum=0)] = None
@@ -121,26 +122,30 @@ class Query:
     exclude_seen: Annotated[
         bool | None,
         Control(
-            "Leave out items of the user's history. Default: yes, except for buy_again and in shops whose "
-            "customers buy the same items again."
+            "Leave out items that are in the user's history. Default: yes, except in buy_again "
+            "and in shops whose customers buy the same items again."
         ),
     ] = None
     habits: Annotated[
-        bool, Control("In goes_with, what the user bought before counts beside what is in view.")
+        bool, Control("In goes_with, count what the user bought before as well as what is in view.")
     ] = True
-    """Without it the list is that of the product, whoever looks at it."""
+    """If False, `goes_with` depends only on the product, not on the user who views it."""
     diversity: Annotated[
         float | None,
         Control("0 (relevance only) to 1 (as varied as possible). Default: 0.", minimum=0, maximum=1),
     ] = None
-    """Over item texts. None: 0, or the value set by an experiment's arm."""
+    """Computed from item texts. None: 0, or the value set by an experiment arm."""
     diversify_by: Annotated[
-        Method, Control("mmr: unlike the nearest item above; dpp: unlike all items above together.")
+        Method,
+        Control(
+            "mmr: vary each item from the most similar one above it; dpp: from all those above it together."
+        ),
     ] = "mmr"
     calibration: Annotated[
         float | None,
         Control(
-            "0 (relevance only) to 1: categories spread as in the user's history. Not with diversify_by=dpp.",
+            "0 (relevance only) to 1 (categories in the proportions of the user's history). Not "
+            "with diversify_by=dpp.",
             minimum=0,
             maximum=1,
         ),
@@ -148,14 +153,15 @@ class Query:
     one_per_title: Annotated[
         bool,
         Control(
-            "Items of one title and brand, whatever their size, only once; more_like_it counts the others."
+            "Show items with the same title and brand only once, whatever their size; "
+            "more_like_it counts the others."
         ),
     ] = True
     max_per_brand: Annotated[int | None, Control("At most this many items of a brand.", minimum=1)] = None
-    adult: Annotated[bool, Control("Show items, too, that rules keep for adults.")] = False
+    adult: Annotated[bool, Control("Also show items that rules keep for adults.")] = False
     explain: Annotated[bool, Control("Say why each item is in the list.")] = False
     page: int | None = None
-    """Length of the pages that the list is made in; None: `n`. For those who ask for several at once."""
+    """Page length used when the list is built; None: `n`. For callers that request several pages at once."""
 
     @property
     def depth(self) -> int:
@@ -164,12 +170,12 @@ class Query:
 
     @property
     def page_length(self) -> int:
-        """How many places are arranged at once, from what the places before them left."""
+        """Number of positions arranged at once, given what earlier pages left over."""
         return self.n if self.page is None else self.page
 
     @property
     def reorders(self) -> bool:
-        """Whether a page is chosen for more than its scores, from more candidates than it holds."""
+        """Whether a page is selected by more than scores, from more candidates than it holds."""
         return bool(self.diversity or self.calibration)
 
     def __post_init__(self) -> None:
@@ -181,7 +187,9 @@ class Query:
         if self.page is not None and self.page < 1:
             raise ConfigError(f"page must be at least 1 (found {self.page})")
         if self.calibration and self.diversify_by == "dpp":
-            raise ConfigError("calibration goes with diversify_by 'mmr', not with 'dpp': give one of the two")
+            raise ConfigError(
+                "calibration works with diversify_by 'mmr', not with 'dpp': change one of the two"
+            )
         low, high = self.min_price, self.max_price
         if low is not None and high is not None and low > high:
             raise ConfigError(f"min_price must not exceed max_price (found {low} > {high})")
@@ -190,13 +198,13 @@ class Query:
         for name in self.not_taken:
             if getattr(self, name) is not None and not (name == "calibration" and self.calibration == 0):
                 raise ConfigError(
-                    f"{self.placement} takes no {name}: {_WHY_NOT[self.placement]}: leave it out"
+                    f"{self.placement} takes no {name}, because {_WHY_NOT[self.placement]}: leave it out"
                 )
 
     def about(self, **ids: Any) -> Query:
-        """The same query about another `user`, or other `items` in view, where it has a user or items.
+        """The same query for another `user` or other `items` in view, where it has a user or items.
 
-        No rule depends on which ones they are, so nothing is checked again.
+        No check depends on their values, so nothing is validated again.
         """
         made = object.__new__(Query)
         made.__dict__.update(self.__dict__, **ids)
@@ -204,13 +212,14 @@ class Query:
 
     @property
     def not_taken(self) -> tuple[str, ...]:
-        """Controls that could change nothing in this placement, and are refused."""
+        """Controls rejected for this placement because they would have no effect."""
         anybody = self.user is not None or self.history is not None
         return () if self.placement == "trending" and anybody else NOT_TAKEN.get(self.placement, ())
 
 
 class QueryControls(TypedDict, total=False):
-    """The controls of a `Query` as keyword arguments. For type checkers; a test compares it with `Query`."""
+    """The controls of a `Query` as keyword arguments, for type checkers; a test keeps it in step with
+    `Query`."""
 
     n: int
     offset: int
@@ -256,10 +265,10 @@ def _declared() -> dict[str, ControlField]:
 
 
 CONTROLS: dict[str, ControlField] = _declared()
-"""Every control of a list by name, in the order of declaration."""
+"""All list controls by name, in order of declaration."""
 _CHECKED = {name: one.control for name, one in CONTROLS.items() if one.control.minimum is not None}
 _FIELDS = [
     (one.name, kind, one.default)
     for one, kind in zip(fields(Query), get_type_hints(Query).values(), strict=True)
 ]
-"""Name, type and default of each field; MISSING where it is made anew each time."""
+"""Name, type and default of each field; MISSING for fields with a default factory."""

@@ -1,4 +1,4 @@
-"""Values of a `Query`'s fields as the types that the fields declare."""
+"""Converts values to the declared types of a `Query`'s fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin
 
 from crossaisle.decode import WHOLE
-from crossaisle.errors import ConfigError, nearest, shorten
+from crossaisle.errors import ConfigError, either, nearest, shorten
 
 _WRONG = object()
 _WORDS = {
@@ -23,9 +23,9 @@ _WORDS = {
 
 
 def as_declared(name: str, kind: Any, value: Any) -> Any:
-    """The value as its type: lists as tuples, numbers of numpy as Python's; `ConfigError` for any other type.
+    """Converts a value: lists to tuples, numpy numbers to Python's; `ConfigError` for any other type.
 
-    Booleans are no numbers, numbers no texts, and NaN and infinity no values of a control.
+    Booleans are not accepted as numbers, numbers not as text, and NaN and infinity not at all.
     """
     kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     for one in kinds:
@@ -34,7 +34,7 @@ def as_declared(name: str, kind: Any, value: Any) -> Any:
                 raise ConfigError(f"{name} must be at most {WHOLE} in size (found {shorten(found)})")
             return found
     words = [
-        " or ".join(map(repr, get_args(one)))
+        either([repr(choice) for choice in get_args(one)])
         if get_origin(one) is Literal
         else _WORDS[get_origin(one) or one]
         for one in kinds

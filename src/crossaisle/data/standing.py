@@ -1,13 +1,13 @@
-"""Which events of a log still stand: what was returned, disliked or taken out again is no interest.
+"""Which events of a log still stand: returned, disliked or removed items no longer count as interest.
 
-For each user and item, in order of time (of one moment, what takes back comes last):
+For each user and item, in order of time (at the same time, events that take back come last):
 
-- a return takes back as many units of the latest purchases as it has; a removal one cart or favourite;
-- a return after which no purchase stands, a dislike and a low rating take out everything before them, and
-  stand *against* the item until a favourite, a cart, a purchase or a good rating follows; views do not count
-  meanwhile;
-- views of one item within `SESSION_SECONDS` of each other are one, the last of them: looking thrice is not
-  coming back. Without times, views in direct succession are.
+- a return takes back its quantity from the latest purchases; a removal one cart or favourite event;
+- a return after which no purchase is left, a dislike and a low rating cancel everything before them, and
+  stand *against* the item until a favourite, a cart, a purchase or a good rating follows; views in between do
+  not count;
+- of views of one item within `SESSION_SECONDS` of each other only the last counts: three views in a row are
+  not three visits. Without times, this applies to consecutive views.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from crossaisle.data.membership import distinct
 from crossaisle.data.vocabulary import Rows
 
 SESSION_SECONDS = 1800
-"""Seconds without a look after which the next look at an item is another one."""
+"""Gap in seconds between views of an item after which the next one counts separately."""
 
 ROUNDING = 1e-5
-"""Share of a purchase below which nothing is left of it: a hundred times what float32 rounds."""
+"""Share of a purchase below which it counts as fully returned: a hundred times the float32 rounding error."""
 
 Integers = npt.NDArray[np.int64]
 Units = npt.NDArray[np.float32]
 
 
 class Standing(NamedTuple):
-    """What is left of `n` events."""
+    """The result for `n` events."""
 
     units: npt.NDArray[np.float32]
-    """float32 (n,): units that stand; 0 for what was taken back, and for what is no interest."""
+    """float32 (n,): quantity that stands; 0 for what was taken back, and for events without interest."""
     against: Integers
-    """int64: places of the events that stand against their items, ascending."""
+    """int64: indices of the events that stand against their items, ascending."""
 
 
 def standing(
@@ -48,10 +48,10 @@ def standing(
     quantity: npt.NDArray[np.float32],
     n_items: int,
 ) -> Standing:
-    """Applies the rules to events that are sorted by user, then time.
+    """Applies the rules to events sorted by user, then time.
 
-    `user`, `item` int32 (n,); `time` seconds or None; `role` int8 (n,) from `Kinds.roles`; `quantity`
-    float32 (n,), whose sign the roles have taken in.
+    `user`, `item` int32 (n,); `time` seconds or None; `role` int8 (n,) from `Kinds.roles`; `quantity` float32
+    (n,), whose sign is already reflected in the roles.
     """
     size = np.abs(np.nan_to_num(quantity, nan=1.0)).astype(np.float32)
     size[size == 0] = 1.0
@@ -64,7 +64,7 @@ def standing(
         place = np.minimum(np.searchsorted(taken, pair), len(taken) - 1)
         contested = np.flatnonzero(taken[place] == pair)
         moment = np.zeros(len(contested)) if time is None else time[contested]
-        # Without times the order is all there is; else of one moment, what takes back comes last.
+        # Without times, keep the order; else, among events at the same time, those that take back come last.
         late = np.zeros(len(contested), bool) if time is None else negative[contested]
         contested = contested[np.lexsort((contested, late, moment, pair[contested]))]
         against = _settle(contested, pair, role, size, units)
@@ -77,7 +77,7 @@ def standing(
 def _looked_again(
     views: Integers, pair: Integers, user: Rows, time: npt.NDArray[np.generic] | None
 ) -> npt.NDArray[np.bool_]:
-    """bool (len(views),): views that another look at the same item follows at once."""
+    """bool (len(views),): views directly followed by another view of the same item in the same session."""
     out = np.zeros(len(views), bool)
     if time is None:
         out[:-1] = (pair[views[1:]] == pair[views[:-1]]) & (views[1:] == views[:-1] + 1)
@@ -90,14 +90,14 @@ def _looked_again(
 
 
 def _settle(order: Integers, pair: Integers, role: Roles, size: Units, units: Units) -> Integers:
-    """Goes through the events of items that anything speaks against; changes `units` in place."""
+    """Processes the events of items with any negative event; updates `units` in place."""
     starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
     turned = [_turned(group.tolist(), role, size, units) for group in np.split(order, starts[1:])]
     return np.sort(np.array([at for at in turned if at >= 0], np.int64))
 
 
 def _turned(group: list[int], role: Roles, size: Units, units: Units) -> int:
-    """Settles the events of one user and item, in order; the place of what stands against it, or -1."""
+    """Processes one user's events of one item, in order; returns the index of the one against it, or -1."""
     turned, before = -1, list[int]()
     for at in group:
         kind = role[at]
@@ -117,7 +117,7 @@ def _turned(group: list[int], role: Roles, size: Units, units: Units) -> int:
 
 
 def _take_back(before: list[int], role: Roles, size: Units, units: Units, left: float) -> None:
-    """Takes units of the latest purchases. Of fractions, rounding leaves nothing (.3 - .1 - .1 - .1)."""
+    """Takes units off the latest purchases. Fractions leave no rounding residue (.3 - .1 - .1 - .1)."""
     for i in reversed(before):
         if left <= 0:
             return
@@ -128,7 +128,7 @@ def _take_back(before: list[int], role: Roles, size: Units, units: Units, left: 
 
 
 def _take_one(before: list[int], role: Roles, units: Units) -> None:
-    """Takes the latest cart or favourite, whole."""
+    """Removes the latest cart or favourite event as a whole."""
     for i in reversed(before):
         if role[i] in (CART, FAVOURITE) and units[i] > 0:
             units[i] = 0.0

@@ -1,4 +1,4 @@
-"""A data set as files of a folder: parquet tables and `.npy` arrays, so that a saved model can hold it."""
+"""Saves a data set as files of a folder, parquet tables and `.npy` arrays, to be part of a saved model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIELDS = ("user", "item", "time", "kind", "value", "quantity", "basket")
 def save_dataset(dataset: Dataset, folder: Path) -> None:
     """Writes `dataset.json`, `items.parquet`, `users.parquet`, `paths.parquet` and `events/*.npy`.
 
-    Checksums and atomic replacement are the business of the saved folder around it (`artifact.writing`).
+    The enclosing saved folder provides checksums and atomic replacement (`artifact.writing`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_parquet(dataset.items, folder / "items.parquet")
@@ -54,7 +54,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """The opposite of `save_dataset`; `ArtifactError` when a file is missing, unreadable or breaks a rule."""
+    """The inverse of `save_dataset`; `ArtifactError` if a file is missing, unreadable or invalid."""
     with reading(folder):
         settings = read_object(folder / "dataset.json")
         items, users = _table(folder / "items.parquet"), _table(folder / "users.parquet")
@@ -85,7 +85,7 @@ def load_dataset(folder: Path) -> Dataset:
             name=settings["name"],
             currency=settings.get("currency", ""),
             users_are_baskets=settings["users_are_baskets"],
-            # models saved before kinds had meanings have the usual ones
+            # models saved before kinds had meanings get the usual ones
             meanings=Kinds.read(settings["meanings"]) if "meanings" in settings else Kinds(),
             words=WordForms.restore(settings.get("words")),
             cleaning=ItemCleaning.restore(settings.get("cleaning")),
@@ -99,7 +99,7 @@ def _table(file: Path) -> pl.DataFrame:
 
 
 def _check_codes(file: Path, codes: np.ndarray, below: int | None, *, exactly: int) -> None:
-    """`below`: None for values that point nowhere."""
+    """`below`: exclusive upper bound, or None for values that are not indices."""
     if codes.shape != (exactly,):
         raise ArtifactError(f"{file}: damaged: must hold {exactly:,} values; restore it or fit again")
     if below is not None and len(codes) and not 0 <= codes.min() <= codes.max() < below:

@@ -1,4 +1,4 @@
-"""`Taxonomy`: category paths of the items, as integer codes at every depth."""
+"""`Taxonomy`: the items' category paths, as integer codes at every depth."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from crossaisle.errors import UnknownIdError, shorten
 
 SEPARATOR = " > "
 Paths = tuple[tuple[str, ...], ...]
-"""The category paths of an item, each a tuple of level names, root first."""
+"""The category paths of an item, each a tuple of names, root first."""
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """Category paths per item. The first path of an item is its primary one.
+    """Category paths per item; the first is the primary one.
 
-    A category is named by its path from the root, joined with ' > ', so that
-    'Hair > Oil' and 'Kitchen > Oil' stay different.
+    A category is identified by its path from the root, joined with ' > ', so that 'Hair > Oil' and 'Kitchen >
+    Oil' are distinct.
     """
 
     paths: tuple[Paths, ...]
-    """Per item: its paths, each a tuple of level names, root first. May be empty."""
+    """Per item: its paths, each a tuple of names, root first. May be empty."""
     level: int = 0
     """The depth that the shop calls "category" (0 = top); `discover` and the X and N slices use it."""
 
     def changed(self, rows: Mapping[int, Paths], more: Sequence[Paths] = ()) -> Taxonomy:
-        """The same with other paths for some item rows and some items after the last one."""
+        """The same with the paths of some item rows replaced, and further items appended."""
         paths = [*self.paths, *more]
         for row, value in rows.items():
             paths[row] = value
         out = Taxonomy(tuple(paths), self.level)
-        # What was found out about a million items need not be found out again.
+        # reuse the codes: recomputing them for a million items is slow
         kinds, distinct = self._kinds
         code = {value: number for number, value in enumerate(distinct)}
         kinds = np.concatenate([kinds, [code.setdefault(value, len(code)) for value in more]]).astype(
@@ -48,12 +48,12 @@ class Taxonomy:
 
     @cached_property
     def depth(self) -> int:
-        """Number of levels of the deepest primary path."""
+        """Depth of the deepest primary path."""
         return max((len(p[0]) for _, p in self._in_use if p), default=0)
 
     @cached_property
     def _kinds(self) -> tuple[Rows, tuple[Paths, ...]]:
-        """int32 (n_items,), a code per item, and the distinct `paths` by code."""
+        """int32 (n_items,), a code per item, and the distinct values of `paths` by code."""
         number = np.fromiter(map(id, self.paths), np.int64, len(self.paths))
         first, of_item = np.unique(number, return_index=True, return_inverse=True)[1:]
         code: dict[Paths, int] = {}
@@ -64,7 +64,7 @@ class Taxonomy:
 
     @cached_property
     def _in_use(self) -> list[tuple[int, Paths]]:
-        """Distinct `paths` that items have, and their codes."""
+        """The distinct values of `paths` that items have, and their codes."""
         kinds, distinct = self._kinds
         counts = np.bincount(kinds, minlength=len(distinct))
         return [(code, paths) for code, paths in enumerate(distinct) if counts[code]]
@@ -99,7 +99,7 @@ class Taxonomy:
 
     @cached_property
     def _members(self) -> dict[str, list[int]]:
-        """Category of any depth -> codes of the distinct `paths` that lie in it."""
+        """Category at any depth -> codes of the distinct `paths` that lie in it."""
         found: dict[str, list[int]] = {}
         for kind, paths in self._in_use:
             for name in dict.fromkeys(SEPARATOR.join(p[: d + 1]) for p in paths for d in range(len(p))):
@@ -114,7 +114,7 @@ class Taxonomy:
 
     @cached_property
     def _by_lower_name(self) -> tuple[dict[str, str], dict[str, list[str]]]:
-        """Lower-case full path -> category, lower-case last name -> categories."""
+        """Lower-case full path -> category, and lower-case last name -> categories."""
         paths: dict[str, str] = {}
         last: dict[str, list[str]] = {}
         for name in self._members:
@@ -124,19 +124,19 @@ class Taxonomy:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The full paths of all categories that have items, of any depth."""
+        """The full paths of all categories with items, at any depth."""
         return tuple(self._members)
 
     def called(self, name: str) -> tuple[str, ...]:
-        """Full paths of the categories with this full path, or else this last name; case does not matter."""
+        """Full paths of the categories with this full path, or else with this last name; case is ignored."""
         wanted = name.strip().lower()
         paths, last_names = self._by_lower_name
         return (paths[wanted],) if wanted in paths else tuple(last_names.get(wanted, ()))
 
     def find(self, name: str) -> Rows:
-        """Rows of all items in a category of any depth, by full path or by an unambiguous last name.
+        """Rows of all items in a category at any depth, by full path or by an unambiguous last name.
 
-        Case does not matter. The `UnknownIdError` knows the nearest category.
+        Case is ignored. Raises `UnknownIdError`, whose hint is the nearest category.
         """
         found = self.called(name)
         if found:
@@ -147,7 +147,7 @@ class Taxonomy:
 
 
 def before_repetition(path: Sequence[str]) -> tuple[str, ...]:
-    """A path up to where it comes back to a name that it has passed."""
+    """A path up to the point where a name repeats."""
     seen: dict[str, None] = {}
     for name in path:
         if name in seen:
@@ -157,15 +157,15 @@ def before_repetition(path: Sequence[str]) -> tuple[str, ...]:
 
 
 def longest(paths: Paths) -> Paths:
-    """Without paths that another one continues, and each once."""
+    """The distinct paths, without those that are prefixes of others."""
     begun = {p[:n] for p in paths for n in range(1, len(p))}
     return tuple(dict.fromkeys(p for p in paths if p not in begun))
 
 
 def renamed(before: Paths, after: Sequence[tuple[str, ...]], *, levels: bool = False) -> Paths:
-    """The paths of an item with other names, path by path: what was sound stays so.
+    """Cleans up an item's paths after renaming, path by path; paths that were valid before stay valid.
 
-    `levels`: names may come back in a path, because each level is a column of its own.
+    `levels`: names may repeat within a path, because each level is its own column.
     """
     cut = tuple(
         new if levels or before_repetition(old) != old else before_repetition(new)
@@ -175,7 +175,7 @@ def renamed(before: Paths, after: Sequence[tuple[str, ...]], *, levels: bool = F
 
 
 def parse_paths(value: str | Sequence[str] | None, separator: str = ">") -> tuple[tuple[str, ...], ...]:
-    """Turns 'A > B' or ['A > B', 'C'] into paths; empty names are dropped."""
+    """Parses 'A > B' or ['A > B', 'C'] into paths; empty names are dropped."""
     if not value:
         return ()
     texts = [value] if isinstance(value, str) else list(value)

@@ -1,4 +1,4 @@
-"""`Vocabulary`: external ids on one side, row numbers on the other."""
+"""`Vocabulary`: maps external ids to row numbers and back."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Rows = npt.NDArray[np.int32]
 
 
 class Vocabulary:
-    """A frozen, ordered set of external ids; the position of an id is its row.
+    """A frozen, ordered set of external ids; the position of an id is its row number.
 
-    Ids are text. Integers given to a lookup are turned into text first.
+    Ids are text. Lookups convert integers to text first.
     """
 
     def __init__(self, ids: Iterable[object], *, what: str = "id") -> None:
@@ -31,7 +31,7 @@ class Vocabulary:
         return dict(zip(self._ids, range(len(self._ids)), strict=True))
 
     def and_more(self, ids: Sequence[str]) -> Vocabulary:
-        """The same with some new ids after its own; nothing of the old ones is copied."""
+        """The same with new ids appended; the old ones are not copied."""
         return _Longer(self, ids)
 
     def __len__(self) -> int:
@@ -55,19 +55,19 @@ class Vocabulary:
         return self._ids
 
     def id(self, row: int) -> str:
-        """The id of one row."""
+        """The id of a row."""
         return self._ids[row]
 
     def ids(self, rows: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
-        """The ids of many rows."""
+        """The ids of several rows."""
         return [self._ids[row] for row in rows]
 
     def get(self, name: object, default: int = -1) -> int:
-        """The row of an id, or `default`."""
+        """The row of an id, or `default` if it is unknown."""
         return self._row.get(str(name), default)
 
     def row(self, name: object) -> int:
-        """The row of an id; the `UnknownIdError` knows the nearest known one."""
+        """The row of an id; raises `UnknownIdError`, whose hint is the nearest known id."""
         text = str(name)
         found = self._row.get(text)
         if found is None:
@@ -76,7 +76,7 @@ class Vocabulary:
         return found
 
     def rows(self, names: Iterable[object]) -> Rows:
-        """Rows of many ids, int32, -1 where unknown."""
+        """The rows of several ids, int32, -1 where unknown."""
         asked = _as_text(names)
         if asked == self._ids:
             return np.arange(len(asked), dtype=np.int32)
@@ -85,13 +85,13 @@ class Vocabulary:
 
 def _as_text(ids: Iterable[object]) -> tuple[str, ...]:
     every = tuple(ids)
-    if {str}.issuperset(map(type, every)):  # a million need no look at each
+    if {str}.issuperset(map(type, every)):  # avoids converting a million strings one by one
         return every  # type: ignore[return-value]
     return tuple(map(str, every))
 
 
 class _Longer(Vocabulary):
-    """Two vocabularies, one after the other: a shop of a million items that gets one more."""
+    """Two concatenated vocabularies, so that a shop of a million items can cheaply get one more."""
 
     def __init__(self, old: Vocabulary, ids: Sequence[str]) -> None:
         self.what, self._old, self._new = old.what, old, Vocabulary(ids, what=old.what)

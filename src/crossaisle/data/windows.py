@@ -1,4 +1,4 @@
-"""From when and until when items can be bought."""
+"""Periods in which items are for sale."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ import numpy.typing as npt
 import polars as pl
 
 START, END = "available_from", "expires"
-"""Columns of an item table, Int64 seconds since 1970, null where there is no limit; absent where none has."""
+"""Columns of an item table, Int64 seconds since 1970, null for no limit; absent if no item has one."""
 STOCKED = "stocked"
-"""Beside them, Boolean: what the shop says of its stock, whatever the moment. `in_stock` holds both."""
+"""A further column, Boolean: the shop's own stock status, regardless of time. `in_stock` combines both."""
 _LIMITS = np.iinfo(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """When the items of a table are for sale."""
+    """Sale periods of the items in a table."""
 
     start: npt.NDArray[np.int64]
     """int64 (n_items,): seconds since 1970."""
     end: npt.NDArray[np.int64]
-    """int64 (n_items,): from this second on it is not."""
+    """int64 (n_items,): from this second on the item is not for sale."""
     clock: Callable[[], float] = time.time
-    """What tells the moment, seconds since 1970."""
+    """Returns the current time in seconds since 1970."""
 
     @classmethod
     def of(cls, items: pl.DataFrame, clock: Callable[[], float] = time.time) -> Windows | None:
-        """Those of an item table, None where no item has one."""
+        """The periods in an item table; None if no item has one."""
         if START not in items.columns and END not in items.columns:
             return None
         return cls(_limit(items, START, _LIMITS.min), _limit(items, END, _LIMITS.max), clock)
 
     def open(self, rows: npt.NDArray[np.integer] | slice = slice(None)) -> npt.NDArray[np.bool_]:
-        """bool: whether some items are for sale at this moment."""
+        """bool: whether items are for sale at the present time."""
         moment = self.clock()
         return np.asarray((self.start[rows] <= moment) & (self.end[rows] > moment), bool)
 
 
 def stocked(items: pl.DataFrame) -> npt.NDArray[np.bool_]:
-    """bool (n_items,): what the shop says of its stock, whatever the moment."""
+    """bool (n_items,): the shop's own stock status, regardless of time."""
     name = STOCKED if STOCKED in items.columns else "in_stock"
     return items[name].fill_null(True).to_numpy().astype(bool)
 
 
 def at_moment(items: pl.DataFrame, seconds: float) -> pl.DataFrame:
-    """The table with `in_stock` as it is at a moment, in seconds since 1970."""
+    """The table with `in_stock` as of a time, in seconds since 1970."""
     windows = Windows.of(items, lambda: seconds)
     if windows is None:
         return items

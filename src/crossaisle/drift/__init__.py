@@ -1,1 +1,1 @@
-"""Drift: does what people choose, and what the shop sells, still look like what a model learned from?"""
+"""Drift: do customers' choices and the shop's offer still look like the data a model was trained on?"""

@@ -1,8 +1,8 @@
-"""`compare`: what moved between two summaries, how much and how surely, and whether to fit again.
+"""`compare`: what changed between two summaries, how much, how significantly, and whether to refit.
 
 Every check has an effect on the scale of the population stability index (PSI), a p-value, and a verdict:
-stable below .1 or where chance explains it, moderate up to .25, drift from there on. Chance explains what is
-not significant at .05 after Benjamini and Hochberg over all checks.
+stable below .1 or if not significant, moderate up to .25, drift above. Significance is at .05, adjusted after
+Benjamini and Hochberg over all checks.
 
 | check | measure | effect | p-value |
 |---|---|---|---|
@@ -12,7 +12,7 @@ not significant at .05 after Benjamini and Hochberg over all checks.
 | vectors | cosine of the means, MMD | squared standardised shift along the difference | permutation |
 | calibration | share of next products in the first ten | its relative change | Fisher's exact test |
 
-Numbers behind p-values and chance are effective ones, see `drift.measures`.
+p-values and chance levels are based on effective sample sizes, see `drift.measures`.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ from crossaisle.drift.summary import PLACES, Shares, Summary, decile_edges
 LEVEL = 0.05
 MOVERS = 5
 FEWEST = 30
-"""With fewer events, or users for calibration, nothing is said."""
+"""Minimum number of events, or of users for calibration; no check is made with fewer."""
 NEW_ITEMS = 0.05
-"""From this share of events on, items that the model does not know are reason enough to fit again."""
+"""Share of events with items unknown to the model from which a refit is advised on that ground alone."""
 PSI_PER_BIT = 8 * float(np.log(2))
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that may have moved."""
+    """One quantity that may have drifted."""
 
     name: str
     effect: float
     p: float
     measures: Mapping[str, float]
-    """By name, what was measured: PSI, distances, shares."""
+    """Name -> value: PSI, distances, shares."""
     movers: tuple[tuple[str, float, float], ...] = ()
-    """Name, share before and share now of what changed most."""
+    """What changed most: name, share before, share now."""
     q: float = 1.0
     verdict: str = "stable"
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What moved, and what to do about it."""
+    """All checks, and the advice that follows from them."""
 
     checks: tuple[Check, ...]
     events: int
@@ -73,18 +73,18 @@ class Drift:
     new_items: float
     """Share of the events whose items the model does not know."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Check -> why it was not made."""
+    """Check -> why it could not be made."""
 
     @property
     def verdict(self) -> str:
-        """That of the check that moved most."""
+        """The verdict of the check with the largest effect."""
         order = ("stable", "moderate", "drift")
         found = [order.index(check.verdict) for check in self.checks]
         return order[max(found, default=0)]
 
     @property
     def advice(self) -> str:
-        """Whether to fit again, and why, in a sentence."""
+        """One sentence: whether to refit, and why."""
         moved = {c.name: c for c in self.checks if c.verdict != "stable"}
         lists = moved.get("calibration")
         if lists is not None and lists.measures["now"] < lists.measures["before"]:
@@ -109,7 +109,7 @@ class Drift:
         return "No need to fit again: what moved is what chance gives."
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """A dictionary ready for JSON."""
         return asdict(self) | {"verdict": self.verdict, "advice": self.advice}
 
 
@@ -124,10 +124,10 @@ def compare(
     vectors: tuple[Any, Any] | None = None,
     new_items: float = 0.0,
 ) -> Drift:
-    """`now` counts the words of `before` (`Summary.of(..., words=...)`).
+    """Runs all checks; `now` must count the words of `before` (`Summary.of(..., words=...)`).
 
-    `vectors`: unit rows of the items of `before.drawn` and `now.drawn`, float32 or csr; None where there are
-    none. Rows of zeros, of items without a text, are left out.
+    `vectors`: rows of unit length for the items of `before.drawn` and `now.drawn`, float32 or csr; None if
+    there are none. Rows of zeros, of items without a text, are ignored.
     """
     skipped: dict[str, str] = {}
     if now.events < FEWEST or before.events < FEWEST:
@@ -171,23 +171,23 @@ def _movers(names: list[str], one: Counts, other: Counts) -> tuple[tuple[str, fl
 
 
 def _spread(before: Shares, now: Shares) -> float:
-    """That of the difference of two samples, to which the smaller one adds most."""
+    """Spread of the difference of two samples, dominated by the smaller one."""
     one, other = 1 / before.effective, 1 / now.effective
     return (before.design.spread * one + now.design.spread * other) / (one + other)
 
 
 def category_drift(before: Shares, now: Shares) -> float:
-    """PSI of categories less what chance makes of it, at least 0: the effect of their check."""
+    """PSI of categories beyond chance, at least 0: the effect of the categories check."""
     return _drifted(*_category_drift(before, now))
 
 
 def price_drift(before: Summary, now: Summary) -> float:
-    """The same of prices; both need events with known prices."""
+    """The same for prices; both summaries need events with known prices."""
     return _drifted(*_price_drift(before, now, *_in_deciles(before, now)[1:]))
 
 
 def compare_categories(before: Shares, now: Shares) -> Check:
-    """The check of categories alone, not yet judged."""
+    """The categories check before the correction for multiple tests."""
     names, one, other = _aligned(before, now)
     found, expected = _category_drift(before, now)
     p = shares_differ(one, other, before.effective, now.effective, _spread(before, now))
@@ -200,7 +200,7 @@ def _drifted(found: float, expected: float) -> float:
 
 
 def _category_drift(before: Shares, now: Shares) -> tuple[float, float]:
-    """PSI, and what it is by chance."""
+    """PSI, and its expected value under chance."""
     names, one, other = _aligned(before, now)
     return psi(one, other), chance(len(names), before.effective, now.effective)
 
@@ -216,7 +216,8 @@ def _words(before: Shares, now: Shares) -> Check:
 
 
 def compare_prices(before: Summary, now: Summary) -> Check:
-    """The check of prices alone, not yet judged; both need events with known prices."""
+    """The prices check before the correction for multiple tests; both summaries need events with known
+    prices."""
     names, one, other = _in_deciles(before, now)
     found, expected = _price_drift(before, now, one, other)
     distance = ks_distance(before.price, before.price_counts, now.price, now.price_counts)
@@ -234,7 +235,8 @@ def compare_prices(before: Summary, now: Summary) -> Check:
 def _in_deciles(
     before: Summary, now: Summary
 ) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Names of the bins that hold a tenth of the prices before each, and how many events are in them."""
+    """Names of bins that each hold a tenth of the earlier prices, and each summary's number of events in
+    them."""
     edges = decile_edges(before.price, before.price_counts)
     names = [f"up to {edge:.2f}" for edge in edges] + [f"over {edges[-1]:.2f}"]
     one, other = (
@@ -249,7 +251,7 @@ def _in_deciles(
 def _price_drift(
     before: Summary, now: Summary, one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]
 ) -> tuple[float, float]:
-    """PSI of prices in bins, and what it is by chance."""
+    """PSI of binned prices, and its expected value under chance."""
     bins = int(((one + other) > 0).sum())
     return psi(one, other), chance(bins, before.price_effective, now.price_effective)
 
@@ -270,7 +272,7 @@ def _vectors(before: Any, now: Any) -> Check:
 
 
 def _calibration(before: npt.NDArray[np.int64], now: npt.NDArray[np.int64]) -> Check:
-    from scipy import stats  # to import it takes .4 s and 40 MB, which a service can do without
+    from scipy import stats  # importing it takes .4 s and 40 MB, which a service can do without
 
     hit, other = int(before[:PLACES].sum()), int(now[:PLACES].sum())
     n, m = int(before.sum()), int(now.sum())
@@ -285,7 +287,7 @@ def _calibration(before: npt.NDArray[np.int64], now: npt.NDArray[np.int64]) -> C
 
 
 def cosines(before: Any, now: Any) -> npt.NDArray[np.float64]:
-    """float64 (n + m, n + m) of unit rows, dense or csr."""
+    """All pairwise cosines, float64 (n + m, n + m), of rows of unit length, dense or csr."""
     stacked = sparse.vstack([before, now]) if sparse.issparse(before) else np.vstack([before, now])
     product = stacked @ stacked.T
     return np.asarray(product.todense() if sparse.issparse(product) else product, np.float64)

@@ -1,9 +1,9 @@
-"""Distances between two samples, what chance alone gives, and how surely they differ.
+"""Distances between two samples, their expected values under chance, and significance tests.
 
-Events of one user are alike, so n events are worth fewer than n independent ones. How many is told by the
-design effect over users: n_eff = n / effect, with Satterthwaite's correction for effects that differ (Rao &
-Scott, J. Am. Stat. Assoc. 1981). All tests and chance levels here take effective numbers; with an effect of 1
-they are the usual ones.
+Events of one user are correlated, so n events are worth fewer than n independent ones. The design effect over
+users gives the effective number, n_eff = n / effect, with Satterthwaite's correction for unequal effects (Rao
+& Scott, J. Am. Stat. Assoc. 1981). All tests and chance levels here take effective numbers; with an effect of
+1 they are the standard ones.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 MODERATE, DRIFT = 0.1, 0.25
-"""On the scale of the population stability index (Siddiqi, Credit Risk Scorecards, 2006)."""
+"""Thresholds of the population stability index (Siddiqi, Credit Risk Scorecards, 2006)."""
 LEAST_EXPECTED = 5.0
-"""Bins that expect fewer events are pooled before a chi-square test."""
+"""Bins with a smaller expected count are pooled before a chi-square test."""
 PERMUTATIONS = 499
 
 Counts = npt.NDArray[np.integer]
@@ -25,14 +25,14 @@ Values = npt.NDArray[np.float64]
 
 
 def psi(expected: Counts, found: Counts) -> float:
-    """Population stability index of two count vectors (bins,), each count smoothed by a half:
-    sum((q - p) ln(q / p))."""
+    """Population stability index of two count vectors (bins,): sum((q - p) ln(q / p)), with 1/2 added to each
+    count."""
     p, q = ((c + 0.5) / (c.sum() + 0.5 * len(c)) for c in (expected, found))
     return float(((q - p) * np.log(q / p)).sum())
 
 
 def chance(bins: int, n: float, m: float) -> float:
-    """What the index is on average for two samples of one distribution: (bins - 1)(1/n + 1/m).
+    """Expected index of two samples from the same distribution: (bins - 1)(1/n + 1/m).
 
     Yurdakul & Naranjo, J. Risk Model Validation 2020.
     """
@@ -45,19 +45,20 @@ def verdict(value: float) -> str:
 
 
 class Design(NamedTuple):
-    """How much more shares vary because events of one user are alike."""
+    """How much the variance of shares is inflated because events of one user are correlated."""
 
     effect: float = 1.0
-    """Mean over all directions: n events count as n / effect; 1 at least."""
+    """Mean over all directions, at least 1: n events count as n / effect."""
     spread: float = 0.0
-    """Squared coefficient of variation over directions: what few users buy a lot of varies most."""
+    """Squared coefficient of variation of the effect over directions; high if some bins depend on few
+    users."""
 
 
 def design_of(table: sparse.csr_matrix) -> Design:
-    """`table` csr (users, bins): events of each user in each bin.
+    """`table` csr (users, bins): each user's number of events per bin.
 
-    The eigenvalues of the covariance of the shares between users (of a ratio estimator) over the multinomial
-    one: their mean, and how far they are apart.
+    Computed from the eigenvalues of the between-user covariance of the shares (ratio estimator) relative to
+    the multinomial covariance: their mean, and their squared coefficient of variation.
     """
     users = table.shape[0]
     total = np.asarray(table.sum(axis=0), np.float64).ravel()
@@ -82,7 +83,7 @@ def design_of(table: sparse.csr_matrix) -> Design:
 def jensen_shannon(expected: Counts, found: Counts) -> float:
     """Jensen-Shannon divergence of two count vectors in bits, 0 to 1 (Lin, IEEE Trans. Inf. Theory 1991).
 
-    For small differences eight times it, in nats, is the population stability index.
+    For small differences, eight times its value in nats approximates the population stability index.
     """
     from scipy.spatial.distance import jensenshannon
 
@@ -93,8 +94,8 @@ def jensen_shannon(expected: Counts, found: Counts) -> float:
 def shares_differ(expected: Counts, found: Counts, n: float, m: float, spread: float = 0.0) -> float:
     """p-value of the chi-square test that two count vectors (bins,) have the same shares.
 
-    `n`, `m`: effective numbers behind them; `spread`: of their `Design`, for Satterthwaite's correction of
-    statistic and degrees of freedom. Rare bins are pooled.
+    `n`, `m`: effective sample sizes; `spread`: of their `Design`, for Satterthwaite's correction of the
+    statistic and its degrees of freedom. Rare bins are pooled.
     """
     p, q = expected / max(expected.sum(), 1), found / max(found.sum(), 1)
     both = (p * n + q * m) / (n + m)
@@ -103,14 +104,15 @@ def shares_differ(expected: Counts, found: Counts, n: float, m: float, spread: f
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2 or (table.sum(axis=1) == 0).any():
         return 1.0
-    from scipy import stats  # to import it takes .4 s and 40 MB, which a service can do without
+    from scipy import stats  # importing it takes .4 s and 40 MB, which a service can do without
 
     test = stats.chi2_contingency(table, correction=False)
     return float(stats.chi2.sf(test.statistic / (1 + spread), test.dof / (1 + spread)))
 
 
 def ks_distance(values: Values, counts: Counts, others: Values, other_counts: Counts) -> float:
-    """Kolmogorov-Smirnov distance of two samples, each as ascending distinct values and their counts."""
+    """Kolmogorov-Smirnov distance of two samples, each given as ascending distinct values and their
+    counts."""
     grid = np.union1d(values, others)
 
     def share(at: Values, of: Counts) -> Values:
@@ -121,7 +123,7 @@ def ks_distance(values: Values, counts: Counts, others: Values, other_counts: Co
 
 
 def ks_p(distance: float, n: float, m: float) -> float:
-    """p-value of the two-sided two-sample test, by the distribution of one sample of n m / (n + m)."""
+    """p-value of the two-sided two-sample test, from the one-sample distribution with size n m / (n + m)."""
     from scipy import stats
 
     return float(stats.kstwo.sf(distance, max(round(n * m / (n + m)), 1)))
@@ -131,21 +133,22 @@ class VectorShift(NamedTuple):
     """How two samples of unit vectors differ."""
 
     cosine: float
-    """Of their means."""
+    """Cosine of their means."""
     mmd2: float
-    """Squared maximum mean discrepancy, unbiased: 0 on average without a difference, maybe below."""
+    """Squared maximum mean discrepancy, unbiased: its mean is 0 if there is no difference, so it may be
+    negative."""
     p: float
-    """By permutation of the samples."""
+    """p-value of a permutation test."""
     effect: float
-    """Squared difference of the means along the direction in which they differ, over the variance there: the
-    population stability index of two normal distributions that far apart. Rather too small than too large:
-    the direction is an estimate."""
+    """Squared difference of the means along the direction in which they differ, over the variance along it:
+    the population stability index of two normal distributions that far apart. Tends to be an underestimate,
+    since the direction is itself an estimate."""
 
 
 def vector_shift(gram: npt.NDArray[np.float64], n: int, *, seed: int = 0) -> VectorShift:
-    """From all cosines, float (n + m, n + m), of `n` vectors and, behind them, `m` others.
+    """Compares `n` vectors with `m` others, given all cosines, float (n + m, n + m), the `n` first.
 
-    Kernel exp(-(1 - cos) / median(1 - cos)): Gaussian, with the median heuristic (Gretton et al., JMLR 2012).
+    Kernel exp(-(1 - cos) / median(1 - cos)): Gaussian with the median heuristic (Gretton et al., JMLR 2012).
     The direction of `effect` is found in one half of each sample and measured in the other.
     """
     m = len(gram) - n
@@ -189,7 +192,7 @@ def _effect(gram: npt.NDArray[np.float64], n: int, rng: np.random.Generator) -> 
 
 
 def false_discovery(p: list[float]) -> list[float]:
-    """p-values after Benjamini and Hochberg."""
+    """p-values adjusted after Benjamini and Hochberg."""
     from scipy import stats
 
     adjusted: Any = stats.false_discovery_control(p) if p else []

@@ -1,4 +1,4 @@
-"""`Summary`: what events were about, in a few kilobytes: what a model saves to be compared with later."""
+"""`Summary`: a few kilobytes of statistics about events, saved with a model for later comparison."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from crossaisle.encoders.tfidf import terms
 from crossaisle.errors import DataError
 
 WORDS = 300
-"""Words that are counted one by one, those of most events; the others together."""
+"""Number of most frequent words that are counted individually; the others are counted together."""
 OTHER_WORDS = "(other words)"
 UNKNOWN = "(no category)"
 DRAWN = 512
-"""Users of whom one event each is kept for its item's vector."""
+"""Number of users sampled; one event of each gives an item for the comparison of vectors."""
 DECILES = np.linspace(0, 1, 11)[1:-1]
 PLACES = 10
 FILE = "summary.json"
@@ -32,20 +32,20 @@ FILE = "summary.json"
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """Events and what their items are, by codes of items of one's own."""
+    """Events and the properties of their items, in arbitrary codes."""
 
     user: npt.NDArray[np.integer]
-    """(n,): any codes."""
+    """(n,): arbitrary user codes."""
     item: npt.NDArray[np.integer]
-    """(n,): rows of the lists below."""
+    """(n,): item of each event, as an index into the lists below."""
     categories: Sequence[str]
     prices: Values
-    """float64: NaN where unknown."""
+    """float64 per item: NaN where unknown."""
     titles: Sequence[str]
 
     @classmethod
     def of(cls, dataset: Dataset) -> Observed:
-        """The events of the strongest kind: what lists are to foretell."""
+        """The events of the strongest kind, which lists are meant to predict."""
         some = np.flatnonzero(dataset.wanted)
         codes, names = dataset.taxonomy.codes(), dataset.taxonomy.names()
         return cls(
@@ -59,11 +59,11 @@ class Observed:
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """Counts by name."""
+    """Names and their counts."""
 
     counts: Mapping[str, int]
     design: Design = field(default_factory=Design)
-    """Over users."""
+    """Design effect over users."""
 
     @property
     def effective(self) -> float:
@@ -72,31 +72,31 @@ class Shares:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """Counts of categories, prices and words, a sample of items, and how good lists were."""
+    """Counts of categories, prices and words, a sample of items, and the quality of lists."""
 
     events: int
     users: int
     categories: Shares
     words: Shares
     price: Values
-    """float64 (k,), ascending: distinct known prices."""
+    """float64 (k,): distinct known prices, ascending."""
     price_counts: Counts
-    """int64 (k,): events of each."""
+    """int64 (k,): events at each price."""
     price_design: Design
-    """Over deciles."""
+    """Design effect over price deciles."""
     drawn: npt.NDArray[np.int64]
-    """int64 (s,): items of one event each of `DRAWN` users at most."""
+    """int64 (s,): items of one event each of up to `DRAWN` users."""
     role: str = "purchase"
-    """What the events are."""
+    """The role of the events."""
     until: float | None = None
     """Time of the last event, in seconds since 1970."""
     hits: npt.NDArray[np.int64] | None = None
-    """int64 (`PLACES` + 1,): users by the place of their next product in the list made before, those whose
-    list did not have it last; None where that was not measured."""
+    """int64 (`PLACES` + 1,): number of users by the rank of their next item in the list made beforehand; the
+    last entry counts those whose list did not contain it. None if not measured."""
 
     @classmethod
     def of_model(cls, dataset: Dataset, hits: npt.NDArray[np.int64] | None = None) -> Summary | None:
-        """Of all events of a shop; None where there are none."""
+        """The summary of all events of a shop; None if there are none."""
         if not len(dataset.events):
             return None
         role = dataset.role if dataset.roles is None else int(dataset.roles[dataset.wanted][0])
@@ -114,7 +114,7 @@ class Summary:
         hits: npt.NDArray[np.int64] | None = None,
         seed: int = 0,
     ) -> Summary:
-        """`words`: those to count one by one, of the summary that this one is to be compared with."""
+        """`words`: those to count individually, taken from the summary to compare with."""
         if not len(observed.user):
             raise DataError("there is no event to summarise")
         user = np.unique(observed.user, return_inverse=True)[1]
@@ -142,13 +142,13 @@ class Summary:
 
     @property
     def price_effective(self) -> float:
-        """Independent events that the known prices are worth."""
+        """Effective sample size of the known prices."""
         return max(float(self.price_counts.sum()) / self.price_design.effect, 1.0)
 
     # On disk
 
     def save(self, folder: Path) -> None:
-        """`summary.json` and arrays; checksums are the business of the saved folder around them."""
+        """Writes `summary.json` and arrays; the enclosing saved folder provides the checksums."""
         folder.mkdir(parents=True, exist_ok=True)
         facts: dict[str, Any] = {
             "events": self.events,
@@ -165,7 +165,7 @@ class Summary:
 
     @classmethod
     def load(cls, folder: Path) -> Summary:
-        """The opposite of `save`; `ArtifactError` for what is damaged."""
+        """The inverse of `save`; `ArtifactError` if files are damaged."""
         with reading(folder):
             facts, arrays = read_object(folder / FILE), read_arrays(folder)
             read: dict[str, Any] = {**facts, **arrays}
@@ -176,7 +176,7 @@ class Summary:
 
 
 def _shares(table: sparse.csr_matrix, names: Sequence[Sequence[str]]) -> Shares:
-    """Counts and design of names, some for each item; `table` csr (users, items)."""
+    """Counts and design effect of names; an item may have several. `table` csr (users, items)."""
     place: dict[str, int] = {}
     lengths = np.array([len(of) for of in names], np.int64)
     rows = np.repeat(np.arange(len(names)), lengths)
@@ -202,7 +202,7 @@ def _words(table: sparse.csr_matrix, titles: Sequence[str], chosen: Sequence[str
 
 
 def _price_design(table: sparse.csr_matrix, price: Values, values: Values, counts: Counts) -> Design:
-    """Over deciles."""
+    """Design effect over price deciles."""
     if not len(values):
         return Design()
     code = np.searchsorted(decile_edges(values, counts), price, side="left")
@@ -211,14 +211,14 @@ def _price_design(table: sparse.csr_matrix, price: Values, values: Values, count
 
 
 def decile_edges(values: Values, counts: Counts) -> Values:
-    """Ascending, 9 at most: a price belongs to the first bin whose edge is not below it."""
+    """At most 9 edges, ascending: a price belongs to the first bin whose edge is not below it."""
     up_to = np.cumsum(counts)
     at = np.searchsorted(up_to, DECILES * up_to[-1])
     return np.unique(values[np.minimum(at, len(values) - 1)])
 
 
 def _drawn(user: npt.NDArray[np.int64], item: npt.NDArray[np.integer], seed: int) -> npt.NDArray[np.int64]:
-    """One item each of some users: independent of each other, as a permutation test needs them."""
+    """One item each of a sample of users: independent of each other, as a permutation test requires."""
     order = np.random.default_rng(seed).permutation(len(user))
     first = np.unique(user[order], return_index=True)[1]
     chosen = np.random.default_rng(seed + 1).permutation(first)[:DRAWN]

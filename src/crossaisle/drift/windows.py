@@ -1,9 +1,9 @@
-"""Drift: do validation and test look like training, in categories and in prices?
+"""Drift: do validation and test resemble training in categories and prices?
 
-The population stability index of two distributions is sum((q - p) ln(q / p)); below .1 is called
-stable, up to .25 moderate, from there on drift (Siddiqi, Credit Risk Scorecards, 2006). What chance
-alone gives in samples of this size, about (bins - 1)(1/n + 1/m), is subtracted before the verdict,
-so that a small shop does not cry wolf (Yurdakul & Naranjo, J. Risk Model Validation 2020).
+The population stability index of two distributions is sum((q - p) ln(q / p)); below .1 it is called stable,
+up to .25 moderate, above that drift (Siddiqi, Credit Risk Scorecards, 2006). Its expected value under chance
+in samples of this size, about (bins - 1)(1/n + 1/m), is subtracted before the verdict, so that small shops do
+not raise false alarms (Yurdakul & Naranjo, J. Risk Model Validation 2020).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Counts = npt.NDArray[np.int64]
 def drift(dataset: Dataset, split: Split) -> dict[str, Any]:
     """Compares the events of train, validation and test; JSON-ready.
 
-    `{"categories": {"validation": {"psi", "chance", "verdict", "events", "movers"}, "test": ...},
-    "prices": the same, "statement": str}`. Categories are those of the shop's level; prices are the
-    items' own, in deciles of the training events. A table without known values is left out. `movers`
-    are the bins that changed most: `{"name", "train", "now"}`, shares.
+    `{"categories": {"validation": {"psi", "chance", "verdict", "events", "movers"}, "test": ...}, "prices":
+    the same, "statement": str}`. Categories are those of the shop's category level; prices are binned by
+    deciles of the training events. A comparison without known values is omitted. `movers` are the bins that
+    changed most: `{"name", "train", "now"}`, shares.
     """
     train = split.train.item_counts
     parts = {
-        # fewer than before where more was returned than bought
+        # negative if more was returned than bought
         "validation": np.maximum(split.past.item_counts - train, 0),
         "test": np.maximum(dataset.item_counts - split.past.item_counts, 0),
     }
@@ -88,7 +88,7 @@ def _compare(
 
 
 def _statement(tables: dict[str, Any]) -> str:
-    """One paragraph: what moved, how much, which way."""
+    """One paragraph: what changed, how much, in which direction."""
     moved, calm = [], []
     for what, parts in tables.items():
         for part, found in parts.items():

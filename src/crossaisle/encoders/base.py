@@ -16,7 +16,7 @@ class Encoder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a vector could change; part of the cache key."""
+        """Changes whenever any vector could change; part of the cache key."""
         ...
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> Floats:

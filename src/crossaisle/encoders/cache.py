@@ -1,4 +1,4 @@
-"""`CachedEncoder`: no text is encoded twice, by any process, on any day."""
+"""`CachedEncoder`: stores vectors on disk, so that no text is ever encoded twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from crossaisle.fetch import cache_dir
 from crossaisle.progress import bar
 
 CHUNK = 1024
-"""Texts encoded between two writes: what an interrupted run loses at most."""
+"""Texts encoded between writes: the most that an interrupted run loses."""
 BUSY_SECONDS = 60.0
 _TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
 _LOG = logging.getLogger(__name__)
@@ -30,14 +30,14 @@ _LOG = logging.getLogger(__name__)
 class BlobFile:
     """Bytes under keys in one SQLite file that several processes may share.
 
-    A damaged file is rebuilt; one that cannot be reached costs time, never a result.
+    A damaged file is rebuilt; an inaccessible one costs time, never a result.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def blobs(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """What is there of what was asked for."""
+        """The values of the keys that are stored."""
         found: dict[bytes, bytes] = {}
         with self._guarded("read"), closing(self._connect()) as connection:
             for start in range(0, len(keys), 500):
@@ -49,7 +49,7 @@ class BlobFile:
         return found
 
     def keep(self, blobs: Mapping[bytes, bytes]) -> None:
-        """Writes them, over older ones."""
+        """Stores values, replacing existing ones."""
         with self._guarded("written"), closing(self._connect()) as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", list(blobs.items()))
 
@@ -65,7 +65,7 @@ class BlobFile:
 
     @contextmanager
     def _guarded(self, verb: str) -> Iterator[None]:
-        """A broken cache is dropped, an unreachable one is done without."""
+        """Deletes a damaged cache file, and works without an inaccessible one."""
         try:
             yield
         except (sqlite3.OperationalError, OSError) as error:
@@ -76,27 +76,27 @@ class BlobFile:
 
 
 class VectorFile(BlobFile):
-    """Vectors of unit length, float16, under the hash of what they were made of."""
+    """Unit vectors, float16, under the hash of the content they were computed from."""
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """The intact vectors among those asked for."""
+        """The intact vectors stored under the given keys."""
         found = self.blobs(keys)
         return _intact(
             {k: np.frombuffer(blob, np.float16) for k, blob in found.items() if len(blob) % 2 == 0}
         )
 
     def write(self, vectors: Mapping[bytes, np.ndarray]) -> None:
-        """Keeps float16 vectors under their keys."""
+        """Stores float16 vectors under their keys."""
         self.keep({key: vector.tobytes() for key, vector in vectors.items()})
 
 
 class CachedEncoder:
-    """Keeps vectors in one SQLite file per encoder, under the hash of their text.
+    """Stores vectors in one SQLite file per encoder, under the hash of their text.
 
-    Vectors are kept as float16 (768 bytes for d = 384): a component moves by at most 5e-4 of itself, a
-    cosine by less than 1e-4. A fresh vector is rounded the same way, so that first and later runs agree.
-    Several processes may share the file. A damaged file or vector is made again; a folder that cannot
-    be written to costs time, never a result.
+    Vectors are stored as float16 (768 bytes for d = 384): the relative error of a component is at most 5e-4,
+    the error of a cosine below 1e-4. Fresh vectors are rounded in the same way, so that first and later runs
+    agree. Several processes may share the file. A damaged file or vector is computed again; a folder that
+    cannot be written costs time, never a result.
     """
 
     def __init__(self, encoder: Encoder, folder: Path | None = None) -> None:
@@ -105,7 +105,7 @@ class CachedEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """That of the encoder."""
+        """The fingerprint of the encoder."""
         return self.encoder.fingerprint
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> Floats:
@@ -129,9 +129,9 @@ class CachedEncoder:
         *,
         progress: bool = False,
     ) -> int:
-        """Encodes what is not kept yet and keeps it; returns how many texts that were.
+        """Encodes and stores the texts that are not cached yet; returns their number.
 
-        `task` opens the same encoder in a worker. What was done before an interruption is kept.
+        `task` opens the same encoder in a worker. Work done before an interruption is kept.
         """
         unique = list(dict.fromkeys(text for text in texts if text.strip()))
         known = self._vectors.read([_key(text) for text in unique])
@@ -146,7 +146,7 @@ class CachedEncoder:
         *,
         progress: bool,
     ) -> Iterator[dict[bytes, np.ndarray]]:
-        """float16 vectors of distinct texts, chunk by chunk, written before they are given."""
+        """Yields float16 vectors of distinct texts, chunk by chunk, each stored before it is yielded."""
         missing = sorted(missing, key=len, reverse=True)
         parts = [missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK)]
         with bar("reading texts", len(missing), show=progress) as advance:
@@ -165,10 +165,10 @@ _opening = Lock()
 def pretrained(name: str = "minilm", *, here: bool = False) -> CachedEncoder:
     """A pretrained encoder with its cache: a known name, a local folder, or "owner/name" on the hub.
 
-    The same object for the same weights (by their hash) for as long as anybody holds it, so that several
-    models and shops of one process load them once. Fetches the weights the first time; raises `FetchError`
-    where they are not to be had, and `MissingDependencyError` where they come with a library that is not
-    installed. `here`: fetches nothing.
+    Returns the same object for the same weights (by hash) as long as it is in use, so that several models and
+    shops in one process load them only once. Downloads the weights on first use; raises `FetchError` if they
+    are unavailable, and `MissingDependencyError` if the library that contains them is not installed. `here`:
+    downloads nothing.
     """
     fresh = CachedEncoder(open_encoder(name, here=here))
     with _opening:
@@ -180,12 +180,12 @@ def _key(text: str) -> bytes:
 
 
 def content_key(content: bytes) -> bytes:
-    """What a vector is kept under."""
+    """The cache key of some content."""
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _intact(found: dict[bytes, np.ndarray]) -> dict[bytes, np.ndarray]:
-    """Vectors of one width and of unit length (or all zeros); others are left for encoding again."""
+    """Drops vectors of deviating width, or neither of unit length nor all zeros; these get encoded again."""
     widths = [len(vector) for vector in found.values()]
     if not widths:
         return {}

@@ -1,4 +1,4 @@
-"""`CompactVectors`: vectors in 8 bits or 1 bit per component, searched with exact rescoring."""
+"""`CompactVectors`: vectors with 8 bits or 1 bit per component, searched with exact rescoring."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ BLOCK = 8192
 
 @dataclass(frozen=True)
 class CompactVectors:
-    """Codes of `n` vectors that are small enough to keep in memory.
+    """Codes of `n` vectors, small enough to be kept in memory.
 
-    "int8": each component as a whole number from -127 to 127 with one scale per vector. "binary": its
-    sign; vectors should be centred or whitened, or all signs agree. The codes choose candidates; those
-    are scored again with the vectors themselves, which may stay on disk (`np.load(mmap_mode="r")`).
+    "int8": each component as an integer from -127 to 127, with one scale per vector. "binary": the
+    component's sign; vectors should be centred or whitened, or else all signs agree. The codes select
+    candidates, which are rescored with the exact vectors; these may stay on disk (`np.load(mmap_mode="r")`).
     """
 
     kind: Kind
@@ -50,16 +50,17 @@ class CompactVectors:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all codes."""
+        """Total size of the codes in bytes."""
         return self.codes.nbytes + self.scale.nbytes
 
     def scores(self, queries: Floats) -> Floats:
-        """float32 (q, n): approximate inner products with float32 (q, d); for "binary" up to a factor."""
+        """float32 (q, n): approximate inner products with `queries` float32 (q, d); for "binary" up to a
+        factor."""
         out: Floats = np.empty((len(queries), len(self.codes)), np.float32)
         for start in range(0, len(self.codes), BLOCK):
             block = self.codes[start : start + BLOCK]
             if self.kind == "binary":
-                # Signs of the vectors, the query as it is: finer than counting bits that differ.
+                # Signs against the unquantized query: more precise than Hamming distance.
                 bits = np.unpackbits(block.astype(np.uint8), axis=1, count=self.dimension)
                 part = queries @ (bits.astype(np.float32) * 2 - 1).T
             else:
@@ -74,7 +75,7 @@ class CompactVectors:
     ) -> tuple[Rows, Floats]:
         """Rows and scores of the best `k`, int32 and float32 (q, k), best first.
 
-        With `vectors` (n, d) the best `rescore * k` by code are ordered by their exact scores.
+        With `vectors` (n, d), the best `rescore * k` by code are reordered by their exact scores.
         """
         n = len(self.codes)
         k = min(k, n)
@@ -96,12 +97,12 @@ class CompactVectors:
         return best, np.take_along_axis(exact, order, axis=1).astype(np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What a saved folder keeps."""
+        """The arrays to save."""
         return {"codes": self.codes, "scale": self.scale, "dimension": np.array(self.dimension)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> CompactVectors:
-        """The opposite of `arrays`."""
+        """The inverse of `arrays`."""
         codes = arrays["codes"]
         kind: Kind = {"f": "float32", "i": "int8", "u": "binary"}[codes.dtype.kind]  # type: ignore[assignment]
         return cls(kind, codes, np.asarray(arrays["scale"]), int(arrays["dimension"]))

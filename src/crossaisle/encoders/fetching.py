@@ -1,9 +1,10 @@
-"""`fetch`: bytes from an http(s) address of an allowed host, and from nowhere else.
+"""`fetch`: downloads from http(s) URLs of allowed hosts only.
 
-Addresses come from whoever fills a catalogue, so they must not lead into the network of the machine that
-reads them (server-side request forgery): hosts are allowed by name, a name is resolved once and must lead to
-public addresses only, the connection goes to what was resolved, and redirects are not followed. Proxies of
-the environment are not used. Errors name the host alone: the rest of an address may hold a password.
+URLs come from whoever edits a catalogue, so they must not reach into the network of the machine that fetches
+them (server-side request forgery): hosts are allowed by name, a name is resolved once and must resolve to
+public addresses only, the connection uses the resolved address, and redirects are not followed. Proxy
+settings of the environment are ignored. Errors name only the host, since the rest of a URL may contain a
+password.
 """
 
 from __future__ import annotations
@@ -25,37 +26,37 @@ from crossaisle.errors import ConfigError, DataError, shorten
 from crossaisle.networks import is_public
 
 SECONDS = 10.0
-"""For all of it: the connection, the head and the last byte."""
+"""Total time limit, from connecting to the last byte."""
 _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
 class Target:
-    """An address whose host is allowed."""
+    """A URL whose host is allowed."""
 
     scheme: str
     host: str
     port: int
     path: str
-    """With the query, as it is sent."""
+    """The path with its query, as sent."""
 
     @property
     def named(self) -> str:
-        """Host and port, as the header `Host` and messages have them."""
+        """Host and port, as in the `Host` header and in messages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True)
 class Hosts:
-    """Where may be fetched from."""
+    """The hosts that may be fetched from."""
 
     allowed: frozenset[tuple[str, int | None]]
-    """Host and port; without one, the ports of http and https."""
+    """Pairs of host and port; without a port, the default ports of http and https."""
 
     @classmethod
     def of(cls, entries: Iterable[str]) -> Hosts:
-        """From `HOST` or `HOST:PORT` (`[::1]:8000`); `ConfigError` for what is neither."""
+        """Parses `HOST` or `HOST:PORT` (`[::1]:8000`) entries; `ConfigError` for anything else."""
         found = set()
         for entry in entries:
             try:
@@ -67,13 +68,13 @@ class Hosts:
                 name, port, plain = "", None, False
             if not name or not plain or "*" in name:
                 raise ConfigError(
-                    f"{shorten(entry)} is no host: write HOST or HOST:PORT, such as img.example.com"
+                    f"{shorten(entry)} is not a host: write HOST or HOST:PORT, such as img.example.com"
                 )
             found.add((name, port))
         return cls(frozenset(found))
 
     def target(self, address: str) -> Target:
-        """An address taken apart; `DataError` unless it may be fetched."""
+        """Parses a URL; `DataError` unless it may be fetched."""
         try:
             if any(c <= " " or c in "\\\x7f" for c in address):
                 raise ValueError
@@ -86,7 +87,7 @@ class Hosts:
         if not host:
             raise DataError("picture's address is not valid")
         if "@" in parts.netloc:
-            raise DataError("picture's address must hold no user and no password")
+            raise DataError("picture's address must not contain a user or a password")
         port = _PORTS[parts.scheme] if given is None else given
         path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
         query = quote(parts.query, safe="/%:@!$&'()*+,;=~?")
@@ -101,7 +102,7 @@ class Hosts:
         return target
 
     def allows(self, address: str) -> bool:
-        """Whether an address may be fetched."""
+        """Whether a URL may be fetched."""
         try:
             self.target(address)
         except DataError:
@@ -110,7 +111,7 @@ class Hosts:
 
 
 def fetch(address: str, hosts: Hosts, *, largest: int, seconds: float = SECONDS) -> bytes:
-    """What lies at an address; `DataError` says in one line why it may not or cannot be fetched."""
+    """The content at a URL; `DataError` says in one line why it may not or cannot be fetched."""
     target = hosts.target(address)
     end = time.monotonic() + seconds
     late, why = True, ""
@@ -124,7 +125,7 @@ def fetch(address: str, hosts: Hosts, *, largest: int, seconds: float = SECONDS)
                 return connection.get(largest)
         except ConnectionRefusedError:
             why = "connection refused"
-        # Kept as text: an error would keep the socket open for as long as it lives.
+        # Keep only the text: the exception would keep the socket open as long as it lives.
         except (OSError, HTTPException, ValueError) as error:
             why, late = _said(error), isinstance(error, TimeoutError)
             break
@@ -133,11 +134,11 @@ def fetch(address: str, hosts: Hosts, *, largest: int, seconds: float = SECONDS)
 
 
 class _Unusable(OSError):
-    """An answer that is no picture; its message is written by this module and safe to show."""
+    """A response that is not a usable picture; its message is our own and safe to show."""
 
 
 def _said(error: Exception) -> str:
-    """Why, without the host's own words: they may give away what runs inside a network."""
+    """The reason, without the host's own words, which might reveal what runs inside a network."""
     if isinstance(error, _Unusable):
         return str(error)
     if isinstance(error, IncompleteRead):
@@ -154,13 +155,13 @@ def _said(error: Exception) -> str:
 
 
 def resolved(host: str, port: int) -> list[str]:
-    """What a name leads to, as numbers."""
+    """The IP addresses that a name resolves to."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(place[4][0]) for place in found))
 
 
 def _places(target: Target) -> list[str]:
-    """The IP addresses to connect to: resolved once, so that no second answer can lead elsewhere."""
+    """The IP addresses to connect to: resolved only once, so that a second lookup cannot differ."""
     try:
         places = resolved(target.host, target.port)
     except (OSError, UnicodeError):
@@ -183,7 +184,7 @@ def _is_literal(host: str) -> bool:
 
 
 def _host(name: str | None) -> str:
-    """As it is compared: lower case, ASCII, without the dot at the end; `ValueError`."""
+    """Normalizes a host: lower case, ASCII, no trailing dot; `ValueError` if it is invalid."""
     if not name:
         return ""
     try:
@@ -198,13 +199,14 @@ def _tls() -> ssl.SSLContext:
 
 
 class _Connection(HTTPConnection):
-    """To an IP address, for a host; cut when its time is over, however slowly bytes trickle in."""
+    """A connection to an IP address for a given host; closed when time is up, even if bytes keep trickling
+    in."""
 
     def __init__(self, target: Target, place: str, seconds: float) -> None:
         super().__init__(target.host, target.port, timeout=seconds)
         self._target, self._place, self._late = target, place, False
         self._wire: socket.socket | None = None
-        """The socket, also when the parent has let go of it."""
+        """The socket, kept even after the base class has dropped it."""
         self._clock = threading.Timer(seconds, self._cut)
         self._clock.daemon = True
 
@@ -218,7 +220,7 @@ class _Connection(HTTPConnection):
             self.sock.do_handshake()
 
     def get(self, largest: int) -> bytes:
-        """The body of the answer, at most one byte more than `largest`."""
+        """The body of the response, at most one byte more than `largest`."""
         self._clock.start()
         try:
             headers = {"Host": self._target.named, "Accept": "image/*", "Accept-Encoding": "identity"}
@@ -247,7 +249,7 @@ class _Connection(HTTPConnection):
             return b"\0" * (largest + 1)
         data = bytearray()
         while len(data) <= largest and (part := answer.read1(65_536)):
-            if self._late:  # a socket that was shut down still gives what comes in
+            if self._late:  # even after shutdown, a socket returns data received before
                 raise TimeoutError
             data += part
         if declared is not None and len(data) < declared:
@@ -259,5 +261,5 @@ class _Connection(HTTPConnection):
         if sock is not None:
             try:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError:  # closed already
+            except OSError:  # already closed
                 return

@@ -1,4 +1,4 @@
-"""`open_encoder`: a name or a folder becomes the `Encoder` that reads it."""
+"""`open_encoder`: opens the `Encoder` for a name or a folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from crossaisle.errors import ConfigError
 
 
 def open_encoder(name: str, *, here: bool = False) -> Encoder:
-    """The encoder of a known name, a folder, or "owner/name" on the hub; weights are fetched if need be.
+    """The encoder for a known name, a folder, or "owner/name" on the hub; downloads weights if necessary.
 
-    `here`: only what is on this machine; `FetchError` names the command that fetches it.
+    `here`: uses only what is on this machine; `FetchError` names the command to download it.
     """
     if name == IMAGE:
         raise ConfigError(f"{name} reads pictures, not texts: open it with open_image_encoder")

@@ -1,9 +1,9 @@
-"""The weights of a text encoder as onnxruntime wants them, in a file that is mapped instead of read.
+"""Memory-maps the weights of text encoders for onnxruntime.
 
-Loading a model folds its constants, so weights kept in 8 bits lie in memory in 32, and in a copy of every
-process. What the runtime made of them is kept once in the cache, with weights in a file of their own: that
-file is mapped, its pages are shared by all processes, and of the word vectors only those in use are ever
-read. Loading takes a quarter of the time.
+Loading a model folds constants, so 8-bit weights take 32 bits in memory, in each process separately. So the
+runtime's optimised model is saved once in the cache, with its weights in a separate file. That file is
+memory-mapped: its pages are shared by all processes, and only word vectors in use are ever read. Loading
+takes a quarter of the time.
 """
 
 from __future__ import annotations
@@ -21,37 +21,38 @@ from crossaisle.fetch import cache_dir
 
 KIND = "mapped-weights"
 MAP_FROM = 4_000_000
-"""Bytes of a model below which a copy gains nothing."""
+"""Models smaller than this many bytes are not worth a mapped copy."""
 _GRAPH, _WEIGHTS = "model.onnx", "weights.bin"
 _LOG = logging.getLogger(__name__)
 
 
 def digest(file: Path) -> str:
-    """Hexadecimal digest of a model, weights that lie beside it (`model.onnx_data`) included."""
+    """Hexadecimal digest of a model, including weights in a separate file (`model.onnx_data`)."""
     parts = [sha256(file), *(sha256(part) for part in _beside(file))]
     return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def open_session(file: Path, map_from: int = MAP_FROM) -> Any:
-    """An `onnxruntime.InferenceSession` on one thread; `FetchError` for what is no model.
+    """An `onnxruntime.InferenceSession` with one thread; `FetchError` if the file is not a model.
 
-    `map_from`: bytes of a model from which on its weights are mapped.
+    `map_from`: size in bytes above which a model's weights are mapped.
     """
     if sum(part.stat().st_size for part in (file, *_beside(file))) >= map_from:
         try:
             return _session(_mapped(file), _options(1, {"session.disable_prepacking": "1"}))
-        except (ArtifactError, FetchError) as error:  # a full disk, a cache that cannot be written
+        except (ArtifactError, FetchError) as error:  # such as a full disk, or a cache that cannot be written
             _LOG.info("%s is read instead of mapped: %s", file, error)
     return read_session(file)
 
 
 def read_session(file: Path, threads: int = 1) -> Any:
-    """An `onnxruntime.InferenceSession` with the weights in its own memory; `FetchError` as above."""
+    """An `onnxruntime.InferenceSession` with the weights in its own memory; `FetchError` as in
+    `open_session`."""
     return _session(file, _options(threads, {}))
 
 
 def give_back() -> Any:
-    """`onnxruntime.RunOptions` under which memory for long texts is given back after them."""
+    """`onnxruntime.RunOptions` that release the memory needed for long texts after the run."""
     import onnxruntime
 
     options = onnxruntime.RunOptions()
@@ -60,10 +61,10 @@ def give_back() -> Any:
 
 
 def _mapped(file: Path) -> Path:
-    """The copy of a model whose weights can be mapped; made where it is missing or damaged."""
+    """A copy of a model whose weights can be mapped; created if missing or damaged."""
     import onnxruntime
 
-    # What one version makes, another one need not understand.
+    # one version's optimised model may not work in another
     kept = cache_dir() / "mapped" / f"{digest(file)[:24]}-{onnxruntime.__version__}"
     try:
         return artifact.check(kept, KIND) / _GRAPH
@@ -76,7 +77,7 @@ def _mapped(file: Path) -> Path:
                     "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
                 },
             )
-            # Nothing that only this processor can do: the cache may be on a shared disk.
+            # No optimisation for this particular CPU: the cache may be on a shared disk.
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
             options.optimized_model_filepath = str(fresh / _GRAPH)
             _session(file, options)
@@ -98,7 +99,7 @@ def _session(file: Path, options: Any) -> Any:
 
     try:
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime raises a dozen types of its own
+    except Exception as error:  # the runtime raises a dozen exception types
         first = str(error).splitlines()[0]
         raise FetchError(f"{file}: could not be loaded ({first})") from error
 

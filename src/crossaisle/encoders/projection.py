@@ -1,4 +1,5 @@
-"""`Projection`: fewer dimensions, the most telling first, so that any number of leading ones can be kept."""
+"""`Projection`: rotates vectors onto principal axes, so that leading components can be kept and the rest
+dropped."""
 
 from __future__ import annotations
 
@@ -15,18 +16,18 @@ from crossaisle.encoders.base import unit_rows
 class Projection:
     """Principal axes of a catalogue's vectors.
 
-    The first k components of a rotated vector are its best k-dimensional summary for every k at once,
-    which Matryoshka models (Kusupati et al., NeurIPS 2022) have to be trained for.
+    The first k components of a rotated vector are its best k-dimensional approximation, for every k at once;
+    Matryoshka models (Kusupati et al., NeurIPS 2022) have to be trained for that.
     """
 
     mean_: Floats
     """float32 (d,)."""
     axes_: Floats
-    """float32 (d, d): columns are axes, the one of the largest variance first."""
+    """float32 (d, d): axes as columns, largest variance first."""
 
     @classmethod
     def fit(cls, vectors: Floats) -> Projection:
-        """From the vectors of a catalogue, float32 (n, d); rows of zeros (no text) are left out."""
+        """Fits the axes to a catalogue's vectors, float32 (n, d); rows of zeros (no text) are left out."""
         rows = vectors[np.any(vectors != 0, axis=1)].astype(np.float64)
         mean = rows.mean(axis=0) if len(rows) else np.zeros(vectors.shape[1])
         rows = rows - mean
@@ -40,10 +41,10 @@ class Projection:
         return unit_rows(out)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What a saved folder keeps."""
+        """The arrays to save."""
         return {"mean": self.mean_, "axes": self.axes_}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Projection:
-        """The opposite of `arrays`."""
+        """The inverse of `arrays`."""
         return cls(mean_=np.asarray(arrays["mean"]), axes_=np.asarray(arrays["axes"]))

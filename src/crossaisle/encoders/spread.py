@@ -1,4 +1,4 @@
-"""`encode_ahead`: the texts of a catalogue into the cache of vectors, by as many workers as there are."""
+"""`encode_ahead`: fills the vector cache with a catalogue's texts, using all workers of an executor."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from crossaisle.execution.executor import Executor
 
 @dataclass(frozen=True)
 class Reading:
-    """Opens a text encoder in a worker, which fetches weights that its machine lacks."""
+    """A task that opens a text encoder in a worker, which downloads weights missing on its machine."""
 
     name: str
     fingerprint: str
-    """That of the one who asks: vectors of other weights must not get into the cache."""
+    """Fingerprint of the caller's encoder: vectors from other weights must not enter its cache."""
     threads: int | None
 
     def __call__(self) -> Callable[[Sequence[str]], Floats]:
@@ -33,18 +33,18 @@ class Reading:
             )
         if isinstance(encoder, OnnxEncoder) and self.threads is not None:
             encoder.threads = self.threads
-        # Kept as float16, so half of it need not travel.
+        # they are stored as float16 anyway, and half the size to transfer
         return lambda texts: encoder.encode(texts).astype(np.float16)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What `encode_ahead` did."""
+    """Outcome of `encode_ahead`."""
 
     texts: int
-    """Distinct ones."""
+    """Number of distinct texts."""
     fresh: int
-    """Of these, encoded now; the others were in the cache."""
+    """Number of these encoded now; the others were cached."""
 
 
 def encode_ahead(
@@ -52,8 +52,8 @@ def encode_ahead(
 ) -> Encoded:
     """Puts the vectors of `texts` into the cache of the encoder `name`, each distinct text once.
 
-    A later fit finds them there. What an interrupted call encoded is kept. Raises `ConfigError` where a
-    worker has other weights.
+    A later fit finds them there. Vectors from an interrupted call are kept. Raises `ConfigError` if a worker
+    has different weights.
     """
     encoder = pretrained(name)
     distinct = list(dict.fromkeys(text for text in texts if text.strip()))

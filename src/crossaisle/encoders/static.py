@@ -1,4 +1,4 @@
-"""`StaticEncoder`: a vector per token, looked up and averaged. Needs numpy and a tokenizer, no network."""
+"""`StaticEncoder`: averages one vector per token from a table. Needs numpy and a tokenizer only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 SETTINGS = "static.json"
-"""The file that tells a folder of this kind."""
+"""The file that identifies a folder of this kind."""
 TABLE = "table.npy"
 CHUNK = 8192
 _CHARACTERS_PER_TOKEN = 64
@@ -31,21 +31,21 @@ _CHARACTERS_PER_TOKEN = 64
 
 @dataclass
 class StaticEncoder:
-    """Weighted mean of token vectors (Model2Vec, Tulkens and van Dongen, 2024; weights after SIF, Arora et
+    """Weighted mean of token vectors (Model2Vec, Tulkens and van Dongen, 2024; weights as in SIF, Arora et
     al., ICLR 2017).
 
-    `folder` holds `table.npy`, float16 (vocabulary, d), each row times the weight of its token, and
+    `folder` contains `table.npy`, float16 (vocabulary, d), each row multiplied by its token's weight, and
     `tokenizer.json`; `training/export/distil.py` makes it from a transformer.
     """
 
     folder: Path
     _: KW_ONLY
     max_tokens: int = 512
-    """Longer texts are cut."""
+    """Longer texts are truncated."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Table, tokenizer and settings that decide what a vector is."""
+        """Identifies the table, tokenizer and settings, which determine the vectors."""
         table, tokenizer = sha256(self.folder / TABLE), sha256(self.folder / TOKENIZER)
         return f"static-{table[:16]}-{tokenizer[:8]}-{self.max_tokens}"
 
@@ -62,7 +62,7 @@ class StaticEncoder:
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """Dimension of the vectors."""
         return int(self._table.shape[1])
 
     @cached_property
@@ -86,7 +86,7 @@ class StaticEncoder:
 
 
 def bags(tokenizer: Tokenizer, texts: Sequence[str], vocabulary: int, max_tokens: int) -> sparse.csr_matrix:
-    """csr float32 (n, vocabulary): how often each token is in each text; no special tokens."""
+    """csr float32 (n, vocabulary): token counts of each text, without special tokens."""
     cut = [text[: max_tokens * _CHARACTERS_PER_TOKEN] for text in texts]
     rows = [
         e.ids[:max_tokens] if text.strip() else []
@@ -101,6 +101,6 @@ def bags(tokenizer: Tokenizer, texts: Sequence[str], vocabulary: int, max_tokens
 
 
 def write_settings(folder: Path, *, teacher: str, dimension: int, texts: int) -> None:
-    """`static.json`: what the table was made from."""
+    """Writes `static.json`, which records what the table was made from."""
     settings = {"teacher": teacher, "dimension": dimension, "texts": texts}
     (folder / SETTINGS).write_text(json.dumps(settings, indent=1))

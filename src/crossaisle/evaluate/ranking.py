@@ -1,8 +1,8 @@
 """Full ranking: the exact rank of every target among all candidates, no sampling.
 
-Ties get the middle rank, which is the expected rank under random tie-breaking (how targets that tie
-with each other share their places is settled in `metrics.Relevant.spread`). A NaN score ranks
-below every number; several NaNs tie. A target that is no candidate has rank infinity: it is missed.
+Ties get the middle rank, beside which stands how many candidates share it: `metrics.Relevant` averages over
+their orders. A NaN score ranks below every number; several NaNs tie. A target that is no candidate has rank
+infinity: it is missed.
 """
 
 from __future__ import annotations

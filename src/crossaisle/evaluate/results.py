@@ -271,7 +271,7 @@ def _ranking_columns(
     out: dict[Column, np.ndarray] = {}
     for one in slices:
         rank, ties = ranks.rank[one.limit][one.targets], ranks.ties[one.limit][one.targets]
-        relevant = Relevant.spread(owner[one.targets], rank, ties, len(cases))
+        relevant = Relevant(owner[one.targets], rank, len(cases), ties)
         for metric, function in AT_K.items():
             for k in ks:
                 out[one.name, metric, k] = function(relevant, k)

@@ -1,4 +1,4 @@
-"""`Executor`: maps shards of work and gives their results in order; the code above knows no more."""
+"""`Executor`: maps a function over shards of work and yields the results in order."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 Task: TypeAlias = Callable[[], Callable[[S], R]]
-"""Called once in each worker: opens what the work needs (a model, say) and gives the function of a shard.
+"""Called once per worker: opens what the work needs (such as a model) and returns the function of a shard.
 
-It travels to the workers, so it holds paths and settings where it can; what it opens stays there.
+It is sent to the workers, so it should hold paths and settings; what it opens stays in the worker.
 """
 
 
 class Executor(Protocol):
-    """Does the same to many shards."""
+    """Applies the same function to many shards."""
 
     @property
     def threads(self) -> int | None:
-        """Threads that one worker should use; None: as many as the work takes by itself."""
+        """Threads that one worker should use; None: the default of the libraries involved."""
         ...
 
     def map(self, task: Task[S, R], shards: Iterable[S]) -> Iterator[R]:
-        """Results in the order of `shards`, which are drawn as workers become free.
+        """Yields results in the order of `shards`; takes the next shard whenever a worker is free.
 
-        An error of the work is raised where its result would be.
+        An exception in the work is raised in place of its result.
         """
         ...
 
 
 class LocalExecutor:
-    """One shard after the other, in this process."""
+    """Processes one shard after another in this process."""
 
     threads: int | None = None
 
     def map(self, task: Task[S, R], shards: Iterable[S]) -> Iterator[R]:
-        """Results in the order of `shards`; a shard is drawn when the one before it is done."""
+        """Yields results in the order of `shards`; takes each shard when the previous one is done."""
         work = task()
         for shard in shards:
             yield work(shard)

@@ -1,4 +1,5 @@
-"""`RayExecutor`: shards on the actors of a Ray cluster; a worker that dies costs its shards, not the job."""
+"""`RayExecutor`: shards on the actors of a Ray cluster; if a worker dies, its shards are retried
+elsewhere."""
 
 from __future__ import annotations
 
@@ -13,16 +14,16 @@ from crossaisle.errors import ConfigError, MissingDependencyError, WorkerError, 
 from crossaisle.execution.executor import R, S, Task
 
 TRIES = 3
-"""Workers that a shard may end before the job gives up on it."""
+"""Number of workers that may die on one shard before the job fails."""
 DEPTH = 2
-"""Shards that a worker holds: the one it works on, and the next."""
+"""Shards assigned to a worker: the current one and the next."""
 AHEAD = 4
-"""Results kept, per worker, while an earlier one is waited for."""
+"""Results buffered per worker while an earlier one is awaited."""
 
 
 def _ray(*, alone: bool = False) -> Any:
-    """The library; `alone`: for a cluster of this machine only, which is decided as it is loaded."""
-    if alone:  # whoever reaches a cluster runs code on it: one of our own listens on loopback, as on a Mac
+    """Imports Ray; `alone`: for a cluster on this machine only, which must be decided at import."""
+    if alone:  # whoever reaches a cluster can run code on it, so a local one binds to loopback, as on macOS
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -35,9 +36,10 @@ def _ray(*, alone: bool = False) -> Any:
 
 @contextmanager
 def connected(address: str | None = None) -> Iterator[None]:
-    """A connection to a cluster, closed at the end unless there was one already.
+    """A connection to a cluster, closed at the end unless it was already open.
 
-    Without an address, here and in `RAY_ADDRESS`, a cluster is started on this machine, which ends with it.
+    If no address is given here or in `RAY_ADDRESS`, a cluster is started on this machine and stopped at the
+    end.
     """
     address = address or os.environ.get("RAY_ADDRESS") or None
     ray = _ray(alone=address is None)
@@ -59,16 +61,16 @@ def connected(address: str | None = None) -> Iterator[None]:
 
 
 class RayExecutor:
-    """Actors of one processor each, as many as the cluster has.
+    """Actors of one CPU each, as many as the cluster has.
 
-    Needs a connection (`connected`). Every actor opens the task once; a shard of one that died is done again
-    by another. Results are those of a local run up to the rounding of other batch sizes and threads.
+    Needs a connection (`connected`). Each actor opens the task once; the shards of an actor that dies are
+    redone by another. Results equal those of a local run up to rounding, as batch sizes and threads differ.
     """
 
     threads: int | None = 1
 
     def map(self, task: Task[S, R], shards: Iterable[S]) -> Iterator[R]:
-        """Results in the order of `shards`. `WorkerError` where a shard has ended `TRIES` workers."""
+        """Yields results in the order of `shards`. `WorkerError` if a shard has killed `TRIES` workers."""
         job = _Job[S, R](_ray(), task, shards)
         try:
             yield from job.results()
@@ -77,7 +79,8 @@ class RayExecutor:
 
 
 class _Worker:
-    """An actor: opens the task with its first shard, so that an error of opening is one of the work."""
+    """An actor: opens the task with its first shard, so that an error in opening is raised like one of the
+    work."""
 
     def __init__(self, task: Task[Any, Any]) -> None:
         self._task = task
@@ -94,17 +97,17 @@ class _Worker:
 
 @dataclass(eq=False)
 class _Actor:
-    """One worker as the driver sees it."""
+    """The driver's view of one worker."""
 
     handle: Any
     ready: bool = False
-    """Pending until the cluster has a place for it: nothing is given to it before."""
+    """False until the cluster has placed the actor; it gets no shards before that."""
     held: dict[int, Any] = field(default_factory=dict)
-    """Shards it works on, by number."""
+    """Number -> shard that it works on."""
 
 
 class _Job(Generic[S, R]):
-    """One `map`."""
+    """The state of one `map` call."""
 
     def __init__(self, ray: Any, task: Task[S, R], shards: Iterable[S]) -> None:
         self._ray = ray
@@ -115,12 +118,12 @@ class _Job(Generic[S, R]):
         self._backlog: deque[tuple[int, S]] = deque()
         self._actors: list[_Actor] = []
         self._waiting: dict[Any, tuple[_Actor, int | None]] = {}
-        """Reference -> the actor that owes it, and the number of its shard; None: that it is ready."""
+        """Reference -> the actor that owes it and the number of its shard, or None for its ready signal."""
         self._done: dict[int, R] = {}
         self._next = 0
         self._ended: Counter[int | None] = Counter()
-        """Workers that ended while they worked on a shard; None: before they had one."""
-        # A lost node takes its actors and objects along; the machine may also end a worker to save memory.
+        """Shard number -> workers that died while working on it; None: before they had one."""
+        # A lost node takes its actors and objects with it; a machine may also kill a worker to free memory.
         lost = ray.exceptions
         self._losses = (
             lost.RayActorError,
@@ -147,7 +150,8 @@ class _Job(Generic[S, R]):
             self._ray.kill(actor.handle)
 
     def _draw(self) -> None:
-        """Takes shards from the caller, no more than workers can hold, nor too far past the next result."""
+        """Takes shards from the caller: no more than the workers can hold, nor too far ahead of the next
+        result."""
         while self._open < self._most * DEPTH and self._open + len(self._done) < self._most * (DEPTH + AHEAD):
             drawn = next(self._feed, None)
             if drawn is None:
@@ -175,7 +179,7 @@ class _Job(Generic[S, R]):
             self._waiting[actor.handle.run.remote(shard)] = actor, number
 
     def _collect(self) -> None:
-        """Waits for one answer, or for one worker's end."""
+        """Waits for one result, or for the death of one worker."""
         (reference, *_), _ = self._ray.wait(list(self._waiting), num_returns=1)
         actor, number = self._waiting.pop(reference)
         try:
@@ -193,15 +197,15 @@ class _Job(Generic[S, R]):
                 self._done[number] = found
 
     def _dismiss(self, actor: _Actor, error: Exception) -> None:
-        """Puts what a lost worker held back, first in line; `_hire` fills its place."""
+        """Puts the shards of a lost worker back at the front of the queue; `_hire` replaces the worker."""
         self._actors.remove(actor)
         self._waiting = {ref: owed for ref, owed in self._waiting.items() if owed[0] is not actor}
         self._backlog.extendleft(sorted(actor.held.items(), reverse=True))
         self._ray.kill(actor.handle)
-        number = next(iter(actor.held), None)  # the one it worked on; the next had not begun
+        number = next(iter(actor.held), None)  # the current one; it had not yet begun the next
         self._ended[number] += 1
         if self._ended[number] >= TRIES:
             what = "before they had any work" if number is None else f"at shard {number + 1}"
-            # Ray tells a story; its last line says what broke, such as a module that a machine lacks.
+            # Ray's message is long; its last line states the cause, such as a module missing on a machine.
             reason = cleaned(str(error).strip().splitlines()[-1])[:300]
             raise WorkerError(f"{TRIES} workers ended {what}: {reason}") from error

@@ -1,4 +1,4 @@
-"""`opened`: the executor that `--on` names."""
+"""`opened`: the executor selected by `--on`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ LOCAL, RAY = "local", "ray"
 
 @contextmanager
 def opened(on: str) -> Iterator[Executor]:
-    """The executor that `--on` names: `local`, `ray`, or `ray://HOST:PORT` of a cluster's Ray Client server.
+    """The executor selected by `--on`: `local`, `ray`, or `ray://HOST:PORT` of a cluster's Ray Client server.
 
-    `ray` is the cluster that `RAY_ADDRESS` names, or one of this machine that is started for as long as it
-    is needed. Raises `ConfigError` for another name and where no cluster answers, and
-    `MissingDependencyError` without Ray.
+    `ray` is the cluster in `RAY_ADDRESS`, or a temporary one on this machine. Raises `ConfigError` for any
+    other name and if no cluster answers, and `MissingDependencyError` without Ray.
     """
     if on == LOCAL:
         yield LocalExecutor()

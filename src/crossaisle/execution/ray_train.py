@@ -1,4 +1,4 @@
-"""`together`: one function in several processes of a Ray cluster at once, as `torchrun` would start them."""
+"""`together`: runs one function in several processes of a Ray cluster at once, as `torchrun` would."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from crossaisle.errors import ConfigError, CrossaisleError, MissingDependencyErr
 
 Say = Callable[[str], None]
 Work = Callable[[bool, Say], Any]
-"""What each process does, told whether an earlier attempt was cut off. `None`: another speaks for all."""
+"""Runs in each process; its arguments: whether an earlier attempt was interrupted, and a `Say`. A process
+that returns None leaves the result to another."""
 ATTEMPTS = 3
-"""Groups of processes that may be lost before the job is given up."""
+"""Attempts before the job fails because processes were lost."""
 POLL = 0.5
-"""Seconds between two looks at what the processes say."""
+"""Seconds between polls for messages of the processes."""
 
 
 def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
-    """What the first process returns. Needs a connection (`execution.on_ray.connected`) and torch.
+    """The first process's return value. Needs a connection (`execution.on_ray.connected`) and torch.
 
-    Ray Train places the processes, one GPU or one processor each, and connects them by `torch.distributed`.
-    `processes`: by default all GPUs, or all processors, that the cluster has. If one is lost, all are started
-    again, up to `ATTEMPTS` times, with word that there was an attempt before. An error of the work ends it at
-    once, as it is. Raises `ConfigError` where the cluster has no room for so many.
+    Ray Train places the processes, one GPU or one CPU each, and connects them through `torch.distributed`.
+    `processes`: by default one per GPU, or per CPU, of the cluster. If a process is lost, all are restarted,
+    up to `ATTEMPTS` times in all, and told that they were. An error of the work itself is raised at once,
+    unchanged. Raises `ConfigError` if the cluster has no room for that many.
     """
     ray, trainer = _libraries()
     have = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
@@ -41,7 +42,7 @@ def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
     if free < wanted:
         say(f"waiting for {wanted} {of}: {free} of the Ray cluster's {have} are free now")
     desk = ray.remote(num_cpus=0)(_Desk).remote()
-    # What workers say comes over the desk; Ray's own folder of a run holds nothing that is wanted.
+    # Workers report through the actor `_Desk`; the run folder that Ray writes is not needed.
     with tempfile.TemporaryDirectory(prefix="crossaisle-ray-") as scratch, _passed_on(ray, desk, say):
         for attempt in range(ATTEMPTS):
             run = trainer(
@@ -50,7 +51,7 @@ def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
                 run_config=ray.train.RunConfig(
                     name=f"attempt-{attempt + 1}",
                     storage_path=scratch,
-                    # Else it would wait without end for processors that others hold.
+                    # Otherwise it waits forever for CPUs that other jobs hold.
                     failure_config=ray.train.FailureConfig(controller_failure_limit=0),
                 ),
             )
@@ -66,7 +67,7 @@ def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
                     raise own or failures[0] from error
                 reason = cleaned(error)[:200]
                 say(f"a process was lost, or could not be started (attempt {attempt + 1} of {ATTEMPTS})")
-            finally:  # Ray Train takes it over, and holds its processors as long as it has it
+            finally:  # Ray Train's own handler would also keep its CPUs reserved
                 if threading.current_thread() is threading.main_thread():
                     signal.signal(signal.SIGINT, ctrl_c)
     raise WorkerError(
@@ -75,13 +76,13 @@ def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
 
 
 def has_gpus() -> bool:
-    """Whether the cluster has any."""
+    """Whether the cluster has any GPUs."""
     ray, _ = _libraries()
     return int(ray.cluster_resources().get("GPU", 0)) > 0
 
 
 class _Process:
-    """What Ray Train calls in each process."""
+    """The function that Ray Train calls in each process."""
 
     def __init__(self, work: Work, *, again: bool, desk: Any) -> None:
         self._work, self._again, self._desk = work, again, desk
@@ -95,7 +96,7 @@ class _Process:
 
 
 class _Desk:
-    """An actor that takes what the processes say and return, for the one who waits."""
+    """An actor that collects the processes' messages and results for the driver."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -117,12 +118,12 @@ class _Desk:
 
 @contextmanager
 def _passed_on(ray: Any, desk: Any, say: Say) -> Iterator[None]:
-    """Says here what is said there, while it lasts."""
+    """Passes the processes' messages on to `say` for the duration of the context."""
     over = threading.Event()
 
     def listen() -> None:
         while True:
-            last = over.wait(POLL)  # before the lines are fetched, so that none is left
+            last = over.wait(POLL)  # check before fetching the messages, so that none is missed
             for line in ray.get(desk.lines.remote()):
                 say(line)
             if last:
@@ -138,12 +139,12 @@ def _passed_on(ray: Any, desk: Any, say: Say) -> Iterator[None]:
 
 
 def _rays_own(error: Exception) -> bool:
-    """Whether an error is Ray's: of a process that is gone, and not of the work."""
+    """Whether an error comes from Ray, such as a lost process, rather than from the work."""
     return type(error).__module__.partition(".")[0] == "ray"
 
 
 def _libraries() -> tuple[Any, Any]:
-    """Ray, and its trainer for torch."""
+    """Imports Ray and its Torch trainer."""
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # relative paths mean the same in all processes
     try:

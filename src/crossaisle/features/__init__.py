@@ -1,1 +1,1 @@
-"""Features of items, of users and of their pairs as one matrix, and which of them are worth keeping."""
+"""Features of items, users and user-item pairs in one matrix, and the selection of those worth keeping."""

@@ -1,4 +1,4 @@
-"""Target encoding: the share of positive labels of a category or brand, told to no row by its own label."""
+"""Target encoding: a category's or brand's share of positive labels, computed without the row's own label."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def target_encoded(
     fold: npt.NDArray[np.integer],
     later: Mapping[str, Texts],
 ) -> tuple[Table, Table]:
-    """Columns `item.target:NAME` for the rows that have labels and for later rows.
+    """Columns `item.target:NAME` for the labelled rows and for later rows.
 
     `values`, `later`: per name texts (m,) and (m2,); `label` (m,); `fold` (m,). A labelled row is encoded by
     the labels of the other folds (out-of-fold), a later one by all of them. Shares are shrunk towards the

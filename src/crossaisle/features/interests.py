@@ -1,8 +1,8 @@
-"""Interest points: what a history is about, as a few clusters of its items, each with a label in words.
+"""Interest points: a history summarised as a few clusters of its items, each with a label in words.
 
-As PinnerSage (Pal et al., KDD 2020): Ward clustering of the item vectors of one user, represented by medoids
-and weighed by how much and how recently its items were chosen. One mean vector would stand between all
-interests and near none of them.
+After PinnerSage (Pal et al., KDD 2020): Ward clustering of a user's item vectors, each cluster represented by
+medoids and weighted by how often and how recently its items were chosen. A single mean vector would lie
+between all interests and close to none of them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from crossaisle.encoders.tfidf import terms
 from crossaisle.features.space import ItemSpace
 
 MOST = 8
-"""Interest points per history."""
+"""Maximum number of interest points per history."""
 PER_POINT = 3
-"""Distinct items for each point: a history of two items has one."""
+"""Distinct items required per point, so that a history of two items has one."""
 RECENT = 300
-"""Distinct items of a history that are clustered, the newest."""
+"""Number of newest distinct items of a history that are clustered."""
 LEAST_SHARE = 0.05
 WORDS = 2
 DECAY = Decay(half_life_days=60.0, events=None)
@@ -36,22 +36,23 @@ class InterestPoint:
     """One cluster of a history."""
 
     label: str
-    """The deepest category that holds half of it, and the words that set it apart: "Soup: chicken, broth"."""
+    """The deepest category with half of the cluster's weight, and distinguishing words: "Soup: chicken,
+    broth"."""
     share: float
-    """0 to 1: its part of the history, newer events counting more."""
+    """Share of the history, 0 to 1; newer events count more."""
     items: Rows
-    """int32: its items, those first that weigh most and stand near the centre."""
+    """int32: its items; those with much weight and close to the centre come first."""
     centre: Floats
-    """float32 (d,): mean of the items' vectors by their weights, of unit length."""
+    """float32 (d,): weighted mean of the items' vectors, of unit length."""
 
 
 def interest_points(
     histories: Histories, space: ItemSpace, dataset: Dataset, *, most: int = MOST, named: bool = True
 ) -> list[tuple[InterestPoint, ...]]:
-    """For each history its points, the largest first; none where no item has a vector.
+    """The points of each history, largest first; empty if no item has a vector.
 
-    Points of less than `LEAST_SHARE` are left out, so shares add up to 1 at most. `named`: without, labels
-    are empty, which is faster.
+    Points below `LEAST_SHARE` are dropped, so shares add up to at most 1. `named` False leaves labels empty,
+    which is faster.
     """
     weights = DECAY.weights(histories)
     levels = [(dataset.taxonomy.codes(d), dataset.taxonomy.names(d)) for d in range(dataset.taxonomy.depth)]
@@ -82,7 +83,7 @@ def interest_points(
 
 
 def _distinct(items: Rows, weights: Floats, space: ItemSpace) -> tuple[Rows, npt.NDArray[np.float64]]:
-    """The newest distinct items with a vector, and the weight of all their events."""
+    """The newest distinct items with a vector, and the total weight of each item's events."""
     rows, first, inverse = np.unique(items[::-1], return_index=True, return_inverse=True)
     mass = np.bincount(inverse, weights[::-1].astype(np.float64), len(rows)).astype(np.float64)
     kept = np.argsort(first, kind="stable")[:RECENT]
@@ -91,7 +92,7 @@ def _distinct(items: Rows, weights: Floats, space: ItemSpace) -> tuple[Rows, npt
 
 
 def _clusters(vectors: Floats, most: int) -> npt.NDArray[np.int32]:
-    """int32 (n,): a code per item."""
+    """int32 (n,): cluster of each item."""
     wanted = min(most, max(len(vectors) // PER_POINT, 1))
     if wanted < 2:
         return np.zeros(len(vectors), np.int32)
@@ -103,7 +104,7 @@ def _clusters(vectors: Floats, most: int) -> npt.NDArray[np.int32]:
 def _category(
     items: Rows, mass: npt.NDArray[np.float64], levels: Sequence[tuple[Rows, Sequence[str]]]
 ) -> tuple[str, bool]:
-    """Last name of the deepest category that holds half of the weight, or "", and whether it is a leaf."""
+    """The last name of the deepest category with half of the weight, or "", and whether it is a leaf."""
     for depth in range(len(levels) - 1, -1, -1):
         codes, names = levels[depth]
         counts = np.bincount(codes[items] + 1, mass)
@@ -116,7 +117,7 @@ def _category(
 def _label(
     last: str, items: Rows, mass: npt.NDArray[np.float64], mine: npt.NDArray[np.bool_], space: ItemSpace
 ) -> str:
-    """Category and words; the titles' words alone where no category holds half."""
+    """Category and words; only words from titles if no category has half of the weight."""
     inside = (mass[mine] / mass[mine].sum()) @ space.words[items[mine]]
     rest = ~mine
     outside = (mass[rest] / mass[rest].sum()) @ space.words[items[rest]] if rest.any() else 0.0
@@ -131,12 +132,12 @@ def _label(
 
 
 def _says(said: set[str], word: str) -> bool:
-    """Whether a category's name says a word already, in the singular or the plural."""
+    """Whether a category name already contains a word, in the singular or the plural."""
     return any(word.startswith(one[:4]) and one.startswith(word[:4]) for one in said)
 
 
 def _merged(points: list[tuple[str, InterestPoint]]) -> tuple[InterestPoint, ...]:
-    """Points of one leaf category as one; `points` with the name of theirs, "" for none."""
+    """Merges points of one leaf category; `points` come with the name of theirs, or "" for none."""
     found: dict[str, InterestPoint] = {}
     for number, (name, point) in enumerate(points):
         before = found.get(name)

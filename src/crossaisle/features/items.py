@@ -1,14 +1,14 @@
-"""Features of items: sales, age, trend, price, and their attributes one-hot and hashed.
+"""Item features: sales, age, trend, price, and attributes, one-hot encoded and hashed.
 
 | feature | meaning |
 |---|---|
 | `item.log_events` | log(1 + events) |
-| `item.age_days` | days since its first event; NaN without one |
+| `item.age_days` | days since the first event; NaN if none |
 | `item.trend` | log((events of the last 28 days + 1) / (events of the 28 days before + 1)) |
 | `item.log_price`, `item.price_position` | log of the price; its mid-rank in the deepest category, 0 to 1 |
-| `item.title_words` | words of the title |
-| `item.tfidf:W`, `item.yake:W`, `item.encoder:W` | whether W is a keyword, by that method |
-| `item.category=C`, `item.brand=B` | one-hot, of the names that most events are about |
+| `item.title_words` | number of words in the title |
+| `item.tfidf:W`, `item.yake:W`, `item.encoder:W` | whether W is a keyword, according to that method |
+| `item.category=C`, `item.brand=B` | one-hot, for the names with the most events |
 | `item.hash:N` | brand, every category level and attributes, hashed to signs (Weinberger et al., ICML 2009) |
 """
 
@@ -29,7 +29,7 @@ from crossaisle.errors import MissingDependencyError
 from crossaisle.features.table import Table
 
 WINDOW_DAYS = 28
-"""Four weeks: every weekday as often."""
+"""Four weeks, so that each weekday occurs equally often."""
 ONE_HOT = 16
 HASHED = 16
 
@@ -37,8 +37,9 @@ HASHED = 16
 def item_table(dataset: Dataset, now: float, mass: npt.NDArray[np.number] | None = None) -> Table:
     """One row per item.
 
-    `now`: the moment that features are as of, in days since 1970, NaN without times. `mass` (n_items,): what
-    decides which names become columns, by default the events; give one for tables that need the same columns.
+    `now`: the time that the features describe, in days since 1970; NaN without times. `mass` (n_items,):
+    decides which names become columns; by default the number of events. Pass the same one for tables that
+    need the same columns.
     """
     mass = dataset.item_counts if mass is None else mass
     price = dataset.items["price"].cast(float).fill_null(np.nan).to_numpy()
@@ -67,7 +68,8 @@ def item_table(dataset: Dataset, now: float, mass: npt.NDArray[np.number] | None
 def _activity(
     dataset: Dataset, now: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Day of the first event (NaN without), and counts of the last two windows; NaN where time is unknown."""
+    """Day of the first event (NaN if none), and event counts of the last two windows; NaN if times are
+    unknown."""
     events, n = dataset.events, dataset.n_items
     if events.time is None:
         unknown = np.full(n, np.nan)
@@ -82,7 +84,8 @@ def _activity(
 
 
 def price_position(dataset: Dataset) -> npt.NDArray[np.float64]:
-    """float64 (n_items,): mid-rank of the price in the deepest category, over its size; NaN without."""
+    """float64 (n_items,): mid-rank of the price within the deepest category, over its size; NaN if
+    unknown."""
     frame = pl.DataFrame({"leaf": dataset.taxonomy.codes(-1), "price": dataset.items["price"]})
     known = pl.col("price").count().over("leaf")
     rank = pl.col("price").rank("average").over("leaf")
@@ -90,7 +93,8 @@ def price_position(dataset: Dataset) -> npt.NDArray[np.float64]:
 
 
 def category_names(dataset: Dataset, depth: int | None = None) -> list[str]:
-    """Per item the last name of its category at a depth (the shop's by default), "" where unknown."""
+    """Per item, the last name of its category at a depth (by default the shop's category level); "" if
+    unknown."""
     codes, names = dataset.taxonomy.codes(depth), dataset.taxonomy.names(depth)
     return [names[code].rsplit(SEPARATOR, 1)[-1] if code >= 0 else "" for code in codes.tolist()]
 
@@ -98,7 +102,8 @@ def category_names(dataset: Dataset, depth: int | None = None) -> list[str]:
 def one_hot(
     prefix: str, values: Sequence[str | None], mass: npt.NDArray[np.number], most: int = ONE_HOT
 ) -> Table:
-    """1 where a row has a value, for the `most` values of the largest `mass` (m,); "" and None are none."""
+    """1 where a row has a value, for the `most` values with the largest total `mass` (m,); "" and None are
+    missing."""
     total: dict[str, float] = {}
     for value, weight in zip(values, mass.tolist(), strict=True):
         if value:
@@ -109,7 +114,7 @@ def one_hot(
 
 
 def hashed(prefix: str, rows: Iterable[Sequence[str]], columns: int = HASHED) -> Table:
-    """Signed counts of texts in `columns` buckets: no vocabulary, so that new values need no refit."""
+    """Signed counts of texts in `columns` hash buckets: without a vocabulary, new values need no refit."""
     try:
         from sklearn.feature_extraction import FeatureHasher
     except ModuleNotFoundError:
@@ -119,7 +124,7 @@ def hashed(prefix: str, rows: Iterable[Sequence[str]], columns: int = HASHED) ->
 
 
 def _attributes(dataset: Dataset) -> Iterator[list[str]]:
-    """Per item "name=value" of everything it says of itself beside title and price."""
+    """Per item, "name=value" of all its attributes except title and price."""
     levels = [category_names(dataset, depth) for depth in range(dataset.taxonomy.depth)]
     columns = dataset.items.select("brand", "attributes").iter_rows()
     for row, (brand, attributes) in enumerate(columns):

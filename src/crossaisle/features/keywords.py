@@ -1,4 +1,4 @@
-"""What an item's text is about in a few words, by three methods that do not agree: TF-IDF, YAKE, an encoder.
+"""Keywords of item texts by three methods that complement each other: TF-IDF, YAKE, an encoder.
 
 | method | a word is a keyword when | needs |
 |---|---|---|
@@ -23,14 +23,14 @@ from crossaisle.features.space import ItemSpace
 from crossaisle.features.table import Table
 
 Keywords = list[tuple[str, ...]]
-"""Per item its keywords, the best first."""
+"""Per item, its keywords, best first."""
 EACH = 3
 COLUMNS = 16
-"""Keywords of each method that become columns: those of the most events."""
+"""Number of keywords per method that become columns, by number of events."""
 
 
 def by_tfidf(space: ItemSpace, each: int = EACH) -> Keywords:
-    """The title's words of the largest TF-IDF."""
+    """The words of each title with the largest TF-IDF weight."""
     out = []
     for row in range(space.words.shape[0]):
         part = slice(space.words.indptr[row], space.words.indptr[row + 1])
@@ -41,7 +41,7 @@ def by_tfidf(space: ItemSpace, each: int = EACH) -> Keywords:
 
 
 def by_yake(titles: Sequence[str], each: int = EACH, *, language: str = "en") -> Keywords:
-    """Words that YAKE takes for keywords of each title; `MissingDependencyError` without yake."""
+    """The words of each title that YAKE selects as keywords; `MissingDependencyError` without yake."""
     try:
         from yake import KeywordExtractor
     except ModuleNotFoundError:
@@ -56,7 +56,7 @@ def by_yake(titles: Sequence[str], each: int = EACH, *, language: str = "en") ->
 
 
 def by_encoder(titles: Sequence[str], encoder: Encoder, each: int = EACH) -> Keywords:
-    """The words of each title whose vectors are nearest to the title's own."""
+    """The words of each title whose vectors are closest to the title's own vector."""
     words = [[w for w in dict.fromkeys(terms(title, bigrams=False)) if w.isalpha()] for title in titles]
     distinct = sorted({w for of in words for w in of})
     place = {word: number for number, word in enumerate(distinct)}
@@ -73,7 +73,8 @@ def by_encoder(titles: Sequence[str], encoder: Encoder, each: int = EACH) -> Key
 def keyword_columns(
     method: str, keywords: Keywords, mass: npt.NDArray[np.number], most: int = COLUMNS
 ) -> Table:
-    """1 where an item has a keyword, for those of the largest `mass` (n_items,); one row per item."""
+    """1 where an item has a keyword, for the keywords with the largest `mass` (n_items,); one row per
+    item."""
     total: dict[str, float] = {}
     for of, weight in zip(keywords, mass.tolist(), strict=True):
         for word in of:

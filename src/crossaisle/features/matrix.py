@@ -1,4 +1,4 @@
-"""`feature_matrices`: labelled pairs of users and items with all features, as of before they were chosen."""
+"""`feature_matrices`: labelled user-item pairs with all features, computed from what was known beforehand."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from crossaisle.models.ranking.tables import ShopTables
 
 FOLDS = 5
 USERS = 1000
-"""Cases that are drawn of each side."""
+"""Number of cases sampled per side."""
 TARGETS = 10
-"""Positives that are drawn per case."""
+"""Maximum number of positives sampled per case."""
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """What is known before a window, and what was chosen in it."""
+    """The data known before a time window, and the choices made within it."""
 
     known: Dataset
     cases: EvalCases
@@ -51,9 +51,9 @@ class FeatureMatrix:
     item: Rows
     """int32 (m,)"""
     label: npt.NDArray[np.int8]
-    """int8 (m,): 1 chosen in the window, 0 not."""
+    """int8 (m,): 1 if chosen in the window, else 0."""
     fold: npt.NDArray[np.int8]
-    """int8 (m,): 0 to `FOLDS` - 1; all rows of a case are of one fold."""
+    """int8 (m,): 0 to `FOLDS` - 1; all rows of one case are in the same fold."""
 
     def __len__(self) -> int:
         return len(self.label)
@@ -80,10 +80,10 @@ def feature_matrices(
     seed: int = 0,
     users: int = USERS,
 ) -> tuple[FeatureMatrix, FeatureMatrix]:
-    """Matrices of both sides, with the same columns.
+    """The feature matrices of both sides, with the same columns.
 
-    Columns are chosen by the events that the training side knows, target encodings by its labels: what
-    happened in the validation window is in no feature. Columns of which nothing is known in training, such as
+    Columns are chosen by the events known to the training side, and target encodings use its labels only:
+    nothing from the validation window enters a feature. Columns without any known value in training, such as
     prices in a shop without any, are left out.
     """
     mass = train.known.item_counts
@@ -115,7 +115,7 @@ class _Rows:
 
 
 def _rows(side: Side, scheme: Scheme, each: int, seed: int, users: int) -> _Rows:
-    """A sample of the cases with some of their targets, and negatives."""
+    """A sample of the cases with some of their positives, and sampled negatives."""
     rng = np.random.default_rng(seed)
     some = np.flatnonzero(np.diff(side.cases.target_indptr) > 0)
     if not len(some):
@@ -125,7 +125,7 @@ def _rows(side: Side, scheme: Scheme, each: int, seed: int, users: int) -> _Rows
     everything = np.repeat(n, np.diff(cases.target_indptr)), cases.target
     drawn = [np.sort(rng.permutation(cases.targets_of(row))[:TARGETS]) for row in n.tolist()]
     chosen = np.repeat(n, [len(of) for of in drawn]), np.concatenate(drawn).astype(np.int32)
-    # Cases stand for users here, so that carts without one can be labelled, too.
+    # Cases act as users here, so that carts without a user can be labelled as well.
     shop = side.known if scheme != "seen" else _of_cases(side.known, cases)
     labels = label_pairs(shop, scheme=scheme, per_positive=each, seed=seed, chosen=chosen, taken=everything)
     fold = (rng.permutation(len(cases)) % FOLDS).astype(np.int8)
@@ -135,7 +135,7 @@ def _rows(side: Side, scheme: Scheme, each: int, seed: int, users: int) -> _Rows
 
 
 def _of_cases(known: Dataset, cases: EvalCases) -> Dataset:
-    """The shop with the histories of cases as its events, the case as the user."""
+    """The shop with the cases' histories as its events, and the cases as its users."""
     events, histories = known.events, cases.histories
     place = np.full(known.n_users + 1, -1, np.int64)
     place[histories.user] = np.arange(len(cases))
@@ -170,7 +170,7 @@ def _table(
 
 
 def _now(known: Dataset, histories: Histories) -> float:
-    """The moment of the queries where they share one, else the last event known."""
+    """The common time of the queries if they share one, else that of the last known event."""
     now = np.unique(histories.now)
     if len(now) == 1 and not np.isnan(now[0]):
         return float(now[0])

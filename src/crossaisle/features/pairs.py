@@ -1,15 +1,15 @@
-"""Features of a user and an item together.
+"""Features of user-item pairs.
 
 | feature | meaning |
 |---|---|
 | `pair.similarity_mean` | cosine of the item with the decayed mean of the history |
-| `pair.similarity_interest` | with the nearest interest point |
-| `pair.similarity_last` | with the newest item |
-| `pair.similarity_best` | with the nearest of the last `RECENT` |
-| `pair.times_had`, `pair.days_since_had` | how often the history has the item; days since, NaN for never |
-| `pair.category_share`, `pair.leaf_share`, `pair.brand_share` | share of the history with its own |
-| `pair.transition` | log lift of its category after that of the newest item |
-| `pair.price_gap` | its price position less the mean one of the history |
+| `pair.similarity_interest` | cosine with the nearest interest point |
+| `pair.similarity_last` | cosine with the newest item |
+| `pair.similarity_best` | highest cosine with one of the last `RECENT` |
+| `pair.times_had`, `pair.days_since_had` | times the item is in the history; days since, NaN if never |
+| `pair.category_share`, `pair.leaf_share`, `pair.brand_share` | share of the history with the item's |
+| `pair.transition` | log lift of the item's category after the newest item's |
+| `pair.price_gap` | its price position minus the history's mean |
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from crossaisle.features.table import Table, mean_of
 from crossaisle.models.ranking.tables import ShopTables
 
 RECENT = 20
-"""Events of a history that a candidate is compared with one by one."""
+"""Number of newest events in a history with which a candidate is compared individually."""
 
 
 def pair_table(
@@ -40,7 +40,7 @@ def pair_table(
     position: npt.NDArray[np.floating],
     points: Sequence[tuple[InterestPoint, ...]],
 ) -> Table:
-    """One row per pair: the history `owner` int64 (m,), and the item row `item` int32 (m,)."""
+    """One row per pair of a history, `owner` int64 (m,), and an item row, `item` int32 (m,)."""
     last = histories.last_item
     level = mean_of(position[histories.item], histories.owner, len(histories))
     times, day = _had(histories, owner, item)
@@ -65,7 +65,7 @@ def _rowwise(left: Floats, right: Floats) -> Floats:
 
 
 def _means(histories: Histories, space: ItemSpace) -> Floats:
-    """float32 (n, d), unit rows."""
+    """Decayed mean vector of each history: float32 (n, d), rows of unit length."""
     weights = DECAY.weights(histories, average=True)
     return unit_rows(histories.matrix(weights, len(space.vectors)) @ space.vectors)
 
@@ -99,7 +99,7 @@ def _nearest(
 def _had(
     histories: Histories, owner: npt.NDArray[np.int64], item: Rows
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """How often, and the day of the last time; NaN for never."""
+    """How often the history contains the item, and the day of the last time; NaN if never."""
     width = int(max(histories.item.max(initial=0), item.max(initial=0))) + 1
     keys = histories.owner * width + histories.item
     order = np.lexsort((histories.day, keys))
@@ -113,7 +113,7 @@ def _had(
 def _share(
     histories: Histories, owner: npt.NDArray[np.int64], item: Rows, code: Rows
 ) -> npt.NDArray[np.float64]:
-    """Share of the history with the item's code; NaN where that is unknown, or the history empty."""
+    """Share of the history with the item's code; NaN if the code is unknown or the history is empty."""
     width = int(code.max(initial=0)) + 1
     had = code[histories.item]
     known = had >= 0

@@ -1,17 +1,17 @@
-"""`select_features`: which columns are worth keeping, by five tests that must hold fold after fold.
+"""`select_features`: selects columns by five tests, repeated on several folds.
 
-| test | a column passes where |
+| test | a column passes if |
 |---|---|
 | variance | scaled to 0..1 its variance is above `FLAT` |
-| twin | no column that says more has an absolute rank correlation above `TWIN` with it |
-| mutual information | it is above that of a shuffled label, for which `SHUFFLES` columns are asked |
+| twin | no more important column has an absolute rank correlation above `TWIN` with it |
+| mutual information | it is above that with a shuffled label, measured on `SHUFFLES` columns |
 | chi-square | the p-value is at most .05 after Benjamini and Hochberg |
-| L1 | a linear model with an L1 penalty keeps its weight |
+| L1 | a linear model with an L1 penalty gives it a non-zero weight |
 | permutation | shuffling it lowers the AUC of boosted trees on the held-out fold by more than its own noise |
 
-A column is good in a fold where it has variance and no twin, and any of the other tests speaks for it: few
-labels make each of them miss something. It is stable where it is good in `STABLE` of the folds (as stability
-selection, Meinshausen and Buehlmann 2010). Of the stable ones the `most` of the largest permutation
+A column is good in a fold if it has variance and no twin, and passes any of the other tests: with few labels,
+each of them misses some columns. It is stable if it is good in a share `STABLE` of the folds (after stability
+selection, Meinshausen and Buehlmann 2010). Of the stable columns, the `most` with the largest permutation
 importance are kept.
 """
 
@@ -36,11 +36,11 @@ TWIN = 0.98
 SHUFFLES = 20
 STABLE = 0.6
 ROWS = 5000
-"""Rows of a fold that mutual information and permutation look at."""
+"""Maximum number of rows per fold used for mutual information and permutation importance."""
 REPEATS = 3
 RATE = 0.05
 PENALTY = 0.01
-"""Inverse strength of the L1 penalty."""
+"""Inverse strength of the L1 penalty (scikit-learn's `C`)."""
 TESTS = ("mutual_information", "chi_square", "l1", "permutation")
 
 Flags = npt.NDArray[np.bool_]
@@ -48,10 +48,10 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What was kept, and why."""
+    """The columns kept, and why."""
 
     kept: tuple[str, ...]
-    """Names, in the order of the columns."""
+    """Names of the kept columns, in their original order."""
     report: pl.DataFrame
     """One row per column, the most important first: `feature`, `kept`, `why`, `folds` (share in which it was
     good), means over folds of `variance`, `mutual_information`, `chi_square` (log10 of p), `l1` (weight) and
@@ -66,7 +66,7 @@ def select_features(
     most: int | None = None,
     seed: int = 0,
 ) -> Selection:
-    """Chooses columns. `label` (m,), 1 or 0; `fold` (m,); `most`: by default half of the columns.
+    """Selects columns. `label` (m,), 1 or 0; `fold` (m,); `most`: by default half of the columns.
 
     `DataError` for labels of one kind or a single fold; `MissingDependencyError` without scikit-learn.
     """
@@ -97,7 +97,7 @@ def select_features(
 
 
 def _filled(values: Floats) -> Floats:
-    """Columns scaled to 0..1 by their extremes, unknown values at the median, for tests that need both."""
+    """Columns min-max scaled to 0..1, with missing values at the median, for tests that need both."""
     out = np.empty_like(values)
     for column in range(values.shape[1]):
         one = values[:, column]
@@ -119,7 +119,7 @@ def _one_fold(
     variance = filled[rest].var(axis=0)
     information, floor = _information(filled[sample], label[sample], rng)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of columns without any value
+        warnings.simplefilter("ignore", RuntimeWarning)  # for columns without any known value
         p = np.nan_to_num(chi2(filled[rest], label[rest])[1], nan=1.0)
     weight = _l1(filled[rest], label[rest])
     varied = variance > FLAT
@@ -150,7 +150,7 @@ def _one_fold(
 def _information(
     values: Floats, label: npt.NDArray[np.int8], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Mutual information of each column with the label, in nats, and what chance gives at most."""
+    """Mutual information of each column with the label, in nats, and the maximum under chance."""
     from sklearn.feature_selection import mutual_info_classif
 
     few = np.array([len(np.unique(column)) <= 2 for column in values.T], bool)
@@ -169,7 +169,7 @@ def _l1(values: Floats, label: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
 
     model = LinearSVC(penalty="l1", dual=False, C=PENALTY, max_iter=200, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # which weights are zero is settled long before
+        warnings.simplefilter("ignore", ConvergenceWarning)  # zero weights are settled before convergence
         model.fit(StandardScaler().fit_transform(values), label)
     return np.asarray(model.coef_[0], np.float64)
 
@@ -196,7 +196,7 @@ def _permutation(
 
 
 def _twins(values: Floats, worth: npt.NDArray[np.float64], varied: Flags) -> Flags:
-    """bool (k,): columns that follow one of more worth."""
+    """bool (k,): columns that are near copies of a more important one."""
     ranks = stats.rankdata(values, axis=0)
     ranks -= ranks.mean(axis=0)
     length = np.maximum(np.sqrt((ranks**2).sum(axis=0)), 1e-12)
@@ -210,7 +210,7 @@ def _twins(values: Floats, worth: npt.NDArray[np.float64], varied: Flags) -> Fla
 
 
 def _why(seen: Sequence[dict[str, Any]], column: int, stable: bool, chosen: bool) -> str:
-    """In words: the tests that speak for a column in most folds, or what speaks against it."""
+    """In words: the tests that a column passed in most folds, or those that it failed."""
 
     def mostly(flags: Sequence[bool]) -> bool:
         return sum(flags) >= STABLE * len(flags)

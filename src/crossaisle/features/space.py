@@ -1,4 +1,5 @@
-"""`ItemSpace`: where the items of a catalogue stand by what they say, and the words they are named by."""
+"""`ItemSpace`: vectors of a catalogue's items from their texts, and the words used to label groups of
+them."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.tfidf import TfidfEncoder
 
 DIMENSIONS = 32
-"""Of latent semantic analysis, where no encoder gave vectors."""
+"""Dimensions of latent semantic analysis, used if there are no vectors of an encoder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +26,16 @@ class ItemSpace:
     """Vectors and words of `n_items` items."""
 
     vectors: Floats
-    """float32 (n_items, d): unit rows, zeros for an item without a text."""
+    """float32 (n_items, d): rows of unit length; zeros for items without a text."""
     words: sparse.csr_matrix
-    """csr float32 (n_items, vocabulary): TF-IDF of the single words of titles."""
+    """csr float32 (n_items, vocabulary): TF-IDF of single words in titles."""
     terms: tuple[str, ...]
-    """Word by column."""
+    """The word of each column."""
 
     @classmethod
     def of(cls, dataset: Dataset, vectors: Floats | None = None) -> ItemSpace:
-        """`vectors`: of an encoder, float32 (n_items, d); by default TF-IDF of texts in `DIMENSIONS` (LSA,
-        Deerwester et al. 1990)."""
+        """`vectors`: of an encoder, float32 (n_items, d); by default TF-IDF of the texts reduced to
+        `DIMENSIONS` (LSA, Deerwester et al. 1990)."""
         if vectors is None:
             vectors = reduced(TfidfEncoder(min_df=2).fit_transform(dataset.item_texts))
         encoder = TfidfEncoder(bigrams=False, min_df=2)
@@ -43,12 +44,12 @@ class ItemSpace:
 
     @cached_property
     def telling(self) -> npt.NDArray[np.bool_]:
-        """bool (vocabulary,): words that can name something."""
+        """bool (vocabulary,): words suitable for labels."""
         return np.array([is_telling(term) for term in self.terms], bool)
 
 
 def reduced(counts: sparse.csr_matrix, dimensions: int = DIMENSIONS) -> Floats:
-    """float32 (n, d): the rows in the directions of most weight; the same on every run."""
+    """float32 (n, d): rows projected onto the leading singular directions; deterministic."""
     if min(counts.shape) <= dimensions + 1:
         return np.asarray(counts.todense(), np.float32)
     directions = svds(counts, k=dimensions, random_state=0)[2]

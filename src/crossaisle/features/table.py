@@ -1,4 +1,4 @@
-"""`Table`: named columns of float32, what every group of features is and what they become together."""
+"""`Table`: named float32 columns; each group of features is one, and so is their concatenation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from crossaisle.errors import DataError, nearest
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """`k` columns over the same `m` rows."""
+    """`k` named columns with `m` rows."""
 
     names: tuple[str, ...]
-    """Distinct: `item.price`, `user.share:Dairy`, ..."""
+    """Unique names: `item.price`, `user.share:Dairy`, ..."""
     values: Floats
     """float32 (m, k); NaN where unknown."""
 
@@ -32,7 +32,7 @@ class Table:
 
     @classmethod
     def of(cls, columns: Mapping[str, npt.NDArray[np.generic]], rows: int) -> Table:
-        """From name -> values (rows,)."""
+        """From a mapping of name -> values (rows,)."""
         out = np.empty((rows, len(columns)), np.float32)
         for number, column in enumerate(columns.values()):
             out[:, number] = column
@@ -40,16 +40,16 @@ class Table:
 
     @classmethod
     def joined(cls, tables: Iterable[Table]) -> Table:
-        """Columns of several tables, side by side."""
+        """The columns of several tables, side by side."""
         parts = list(tables)
         return cls(tuple(n for part in parts for n in part.names), np.hstack([part.values for part in parts]))
 
     def take(self, rows: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Table:
-        """The same columns of some rows, or of rows several times."""
+        """The same columns for some rows, which may repeat."""
         return Table(self.names, self.values[rows])
 
     def only(self, names: Sequence[str]) -> Table:
-        """Some columns, in the order asked for; `DataError` for one that is not there."""
+        """Some columns, in the order requested; `DataError` if one does not exist."""
         place = {name: number for number, name in enumerate(self.names)}
         for name in names:
             if name not in place:
@@ -57,14 +57,14 @@ class Table:
         return Table(tuple(names), self.values[:, [place[name] for name in names]])
 
     def column(self, name: str) -> Floats:
-        """float32 (m,)"""
+        """One column, float32 (m,)."""
         return self.only([name]).values[:, 0]
 
 
 def mean_of(
     values: npt.NDArray[np.floating], owner: npt.NDArray[np.integer], n: int
 ) -> npt.NDArray[np.float64]:
-    """float64 (n,): mean of the known `values` of each owner, 0 to n - 1; NaN where none is known."""
+    """float64 (n,): mean of the known `values` per owner, 0 to n - 1; NaN if an owner has none."""
     known = ~np.isnan(values)
     count = np.bincount(owner[known], minlength=n)
     total = np.bincount(owner[known], values[known], n)

@@ -1,15 +1,15 @@
-"""Features of users, from their histories and from what the shop knows about them.
+"""User features, from histories and from the shop's table of users.
 
 | feature | meaning |
 |---|---|
-| `user.events`, `user.categories` | log(1 + events); distinct categories |
-| `user.days_since`, `user.gap_days` | days since the last event; median days between days with events |
-| `user.tempo` | days with events per week, from the first day to that of now |
-| `user.price_level` | mean price position of what was chosen, 0 cheap to 1 dear within categories |
-| `user.repeats` | share of events with an item that the history already had |
-| `user.interests`, `user.focus` | interest points; the share of the largest |
-| `user.share:C` | share of category C in the history, of the categories of most events |
-| `user.A=V`, `user.A` | demographics: one-hot where they are words, as they are where they are numbers |
+| `user.events`, `user.categories` | log(1 + events); number of distinct categories |
+| `user.days_since`, `user.gap_days` | days since the last event; median gap between active days |
+| `user.tempo` | active days per week, from the first event until now |
+| `user.price_level` | mean price position of chosen items in their category, 0 (cheap) to 1 (expensive) |
+| `user.repeats` | share of events with an item already in the history |
+| `user.interests`, `user.focus` | number of interest points; share of the largest |
+| `user.share:C` | share of category C in the history, for the categories with the most events |
+| `user.A=V`, `user.A` | demographics: one-hot if text, unchanged if numeric |
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from crossaisle.features.table import Table, mean_of
 
 SHARES = 16
 VALUES = 6
-"""One-hot columns per attribute of the users."""
+"""Maximum number of one-hot columns per user attribute."""
 DAYS_PER_WEEK = 7.0
 
 
@@ -42,7 +42,8 @@ def user_table(
 ) -> Table:
     """One row per history.
 
-    `position` (n_items,): price positions; `points`: interest points of each; `mass`: as of `item_table`.
+    `position` (n_items,): price positions; `points`: interest points of each history; `mass`: see
+    `item_table`.
     """
     n, owner, lengths = len(histories), histories.owner, histories.lengths
     days = _days(histories)
@@ -71,7 +72,7 @@ def user_table(
 
 
 def _days(histories: Histories) -> dict[str, npt.NDArray[np.float64]]:
-    """Per history: days since the last event, median gap between days with events, such days per week."""
+    """Per history: days since the last event, median gap between active days, active days per week."""
     out = {name: np.full(len(histories), np.nan) for name in ("since", "gap", "tempo")}
     for row in range(len(histories)):
         days = histories.day[histories.indptr[row] : histories.indptr[row + 1]]
@@ -92,7 +93,7 @@ def _distinct(histories: Histories, n_items: int) -> npt.NDArray[np.int64]:
 
 
 def demographics(dataset: Dataset, users: npt.NDArray[np.integer]) -> Table:
-    """What the shop's table of users says, for user rows; all unknown for -1."""
+    """The shop's user attributes for given user rows; all missing for -1."""
     n, parts = len(users), []
     for name in dataset.users.columns:
         column = dataset.users[name]

@@ -146,6 +146,14 @@ class Scorer(ABC):
         """The same for some people who may be asked about."""
         return
 
+    def forget(self, users: Sequence[int]) -> None:
+        """Keeps nothing of some users, rows of the data set it learned from; its weights stay."""
+        return
+
+    def answered(self) -> None:
+        """The lists of a batch are made: what was kept of it for the next step goes."""
+        self._of_batch.clear()
+
     def rough(self, histories: Histories, *, fewer: bool = False) -> Rough | None:
         """About the scores of all items, where these cost much less than the exact ones; else None.
 

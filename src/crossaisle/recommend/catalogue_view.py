@@ -133,9 +133,12 @@ class CatalogueView:
         around it, where that has `NEIGHBOURS` products at most.
         """
         near = self.codes[rows] < 0
-        for item in beside.tolist():
-            codes = self.dataset.taxonomy.codes(int(self._depths[item]))
-            near |= codes[rows] == codes[item]
+        depths = self._depths[beside]
+        for depth in np.unique(depths).tolist():  # not item by item: a cart may hold a hundred
+            codes = self.dataset.taxonomy.codes(depth)
+            theirs = np.zeros(int(codes.max(initial=-1)) + 2, bool)
+            theirs[codes[beside[depths == depth]]] = True  # code -1 is the last
+            near |= theirs[codes[rows]]
         return near
 
     @cached_property

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import ref
 
 from crossaisle.api_types import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
+from crossaisle.errors import CrossaisleError
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.changes import Changes
@@ -241,8 +242,9 @@ class ShopService:
         for query in ahead(self.shop):
             while (self.idle_seconds if idle_seconds is None else idle_seconds()) < wait:
                 await asyncio.sleep(wait)
-            if not self.shop.is_cached(query):
-                await self.batcher.prepare([query])
+            with suppress(CrossaisleError):  # another model may serve by now, which lacks an item
+                if not self.shop.is_cached(query):
+                    await self.batcher.prepare([query])
 
     @property
     def idle_seconds(self) -> float:
@@ -252,20 +254,32 @@ class ShopService:
 
     async def recommend(self, query: Query, client: str = "") -> RecommendationList:
         """The list for one query, live events counted. `client`: who asks."""
-        return await self.batcher.ask(query, client)
+        while True:
+            number = self.live.forgotten.number
+            answer = await self.batcher.ask(query, client)
+            if not self._deleted_since(number, query):
+                return answer
 
     async def recommend_to(
         self, query: Query, client: str = ""
     ) -> tuple[RecommendationList, InExperiment | None]:
         """The same, where an experiment may decide how the list is made; then what is logged of it."""
-        experiment = self.experiments.of(query)
+        experiment, number = self.experiments.of(query), self.live.forgotten.number
         answer, within = (
             (await self.batcher.ask(query, client), None)
             if experiment is None
             else await self.experiments.recommend(experiment, query, client)
         )
+        if self._deleted_since(number, query):
+            return await self.recommend(query, client), None  # and nothing is logged of it
         self.insights.shown(answer, within)
         return answer, within
+
+    def _deleted_since(self, number: int, query: Query) -> bool:
+        """Whether a list was made from what has been deleted meanwhile. `number`: of the last deletion when
+        it was asked for.
+        """
+        return query.user is not None and self.live.forgotten.since(number, query.user)
 
     async def category_links(self, n: int, names: tuple[str, ...] = ()) -> CategoryLinks:
         """Which categories users shop together, now: the `n` most shopped, or those named."""

@@ -1,1 +1,1 @@
-"""Clients of a running service: events out of Kafka, Redis or a file, delivered exactly once in effect."""
+"""Clients of a running service that deliver events from Kafka, Redis or a file, effectively exactly once."""

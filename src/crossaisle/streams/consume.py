@@ -1,8 +1,9 @@
-"""Events out of a stream into a running service: at least once on the way, exactly once in effect.
+"""Delivers events from a stream to a running service: at-least-once delivery, exactly-once effect.
 
-A message is acknowledged to the broker after the service has acknowledged the event. One that is delivered
-again because one of the three processes died in between has the same idempotency key, and counts once. Events
-go through the service, not into its store: the service counts in memory only what it stored itself.
+A message is acknowledged to the broker after the service has acknowledged the event. A message redelivered
+because one of the three processes died has the same idempotency key, so it counts once. Events go through the
+service rather than straight into its store, because the service's counts in memory only include events that
+it stored itself.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class Consumed:
     accepted: int = 0
     duplicates: int = 0
     dead: int = 0
-    """Put into the dead-letter stream."""
+    """Messages put into the dead-letter stream."""
     forgotten: int = 0
-    """Events of users who were deleted since: not kept."""
+    """Events of users who have since been deleted, so not stored."""
 
 
 def consume(
@@ -43,10 +44,10 @@ def consume(
     until_empty: bool = False,
     advance: Advance = unwatched,
 ) -> Consumed:
-    """Takes messages from `source` to the service until `sender.stop` is set.
+    """Delivers messages from `source` to the service until `sender.stop` is set.
 
-    `until_empty`: ends as soon as nothing has come for `wait` seconds. Raises what `Sender.send` raises
-    except `Stopped`; messages under way then come again to the next consumer.
+    `until_empty`: return as soon as no message has arrived for `wait` seconds. Raises what `Sender.send`
+    raises except `Stopped`; unacknowledged messages are then redelivered to the next consumer.
     """
     total = Consumed()
     while not sender.stop.is_set():
@@ -88,9 +89,9 @@ def open_source(
 ) -> Source:
     """The consumer for a URL: `redis://` (also `rediss`, `valkey`, `unix`) or `kafka://HOST:PORT,HOST:PORT`.
 
-    `start`: `beginning`, `end`, or a position, to which the group is moved; by default it goes on where it
-    was, and a new group begins at the beginning. `settings`: of librdkafka, for Kafka. `claim_seconds`: after
-    so long, messages of a dead consumer are taken over (Redis; Kafka has its own time for it).
+    `start`: `beginning`, `end`, or a position to which the group is moved; by default it resumes where it
+    stopped, and a new group starts at the beginning. `settings`: of librdkafka (Kafka only). `claim_seconds`:
+    idle time after which messages of a dead consumer are taken over (Redis only; Kafka has its own timeout).
     """
     scheme = url.partition(":")[0]
     if scheme in REDIS:

@@ -1,4 +1,4 @@
-"""The Kafka API: a consumer group whose offsets are committed when the service has answered."""
+"""Kafka: a consumer group whose offsets are committed once the service has answered."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from crossaisle.streams.source import Message, moment, parsed
 
 _LOG = logging.getLogger(__name__)
 _SECRET = re.compile(r"password|secret|token|key|jaas|config|certificate")
-"""Settings of librdkafka whose values no message holds."""
+"""Names of librdkafka settings whose values must not appear in messages."""
 FLUSH_SECONDS = 30.0
 PATIENCE = 0.2
-"""Seconds between two checks whether to stop."""
+"""Seconds between checks whether to stop."""
 
 
 class KafkaSource:
-    """One consumer of a group."""
+    """One consumer of a consumer group."""
 
     def __init__(
         self,
@@ -34,14 +34,14 @@ class KafkaSource:
         settings: dict[str, str] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        """See `open_source`. `start` may be an offset, which then holds for every partition."""
+        """See `open_source`. `start` may be an offset, which then applies to every partition."""
         try:
             import confluent_kafka
         except ImportError:
             raise MissingDependencyError("confluent-kafka", "streams", "reading from Kafka") from None
         self._kafka: Any = confluent_kafka
         servers = url.partition("://")[2].removesuffix("/")
-        if "@" in servers:  # librdkafka would take it for a part of the host, and log it
+        if "@" in servers:  # librdkafka would treat the login as part of the host, and log it
             raise ConfigError(
                 f"{shown(url)}: user and password of a Kafka broker belong into the file of --settings "
                 "(sasl.username, sasl.password)"
@@ -88,7 +88,8 @@ class KafkaSource:
         consumer.assign(partitions)
 
     def read(self, most: int, wait: float) -> list[Message]:
-        """Messages of the partitions that are this consumer's now; waits longer until it has been let in."""
+        """Messages of the partitions currently assigned; while joining the group, may wait longer than
+        `wait`."""
         while not self._joined and not self._stop.is_set():
             if out := self._taken(most, PATIENCE):
                 return out
@@ -102,7 +103,7 @@ class KafkaSource:
                 out.append(self._message(message))
             elif error.fatal():
                 raise StoreError(f"{self.name}: {error.str()}")
-            elif not self._told:  # librdkafka goes on trying by itself
+            elif not self._told:  # librdkafka keeps retrying by itself
                 self._told = True
                 _LOG.warning("%s: %s", self.name, error.str())
         if out:
@@ -116,7 +117,7 @@ class KafkaSource:
         return found._replace(time=moment(milliseconds)) if known else found
 
     def dead_letter(self, messages: Sequence[tuple[Message, str]]) -> None:
-        """Into the topic `STREAM.dead`; the reason and the place are headers. Waits until they are there."""
+        """Writes to the topic `STREAM.dead`, with reason and position as headers. Waits for confirmation."""
         if self._producer is None:
             self._producer = self._kafka.Producer(
                 {**self._common, "acks": "all", "enable.idempotence": False}, logger=_LOG
@@ -143,7 +144,7 @@ class KafkaSource:
 
     def _make_dead(self) -> None:
         admin: Any = importlib.import_module("confluent_kafka.admin")
-        client = admin.AdminClient(self._common, logger=_LOG)  # to be kept until the answer is there
+        client = admin.AdminClient(self._common, logger=_LOG)  # stays referenced until the response arrives
         made = client.create_topics([admin.NewTopic(self._dead, 1, 1)])
         try:
             made[self._dead].result(timeout=10)
@@ -152,7 +153,7 @@ class KafkaSource:
                 _LOG.warning("%s: %s", self._dead, error.args[0].str())
 
     def done(self, messages: Sequence[Message]) -> None:
-        """Commits the offsets after these."""
+        """Commits the offsets after these messages."""
         ends: dict[int, int] = {}
         for message in messages:
             partition = message.handle.partition()
@@ -165,9 +166,9 @@ class KafkaSource:
             except self._kafka.KafkaException as error:
                 _LOG.warning("%s: offsets not committed (%s)", self.name, error.args[0].str())
                 if not error.args[0].retriable():
-                    return  # another consumer has the partitions and reads these again; keys count once
+                    return  # redelivered to the partitions' new consumer; keys prevent double counting
                 time.sleep(0.2 * (attempt + 1))
 
     def close(self) -> None:
-        """Leaves the group."""
+        """Leaves the consumer group."""
         self._consumer.close()

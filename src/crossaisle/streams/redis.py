@@ -1,4 +1,5 @@
-"""Redis and Valkey Streams: a consumer group, acknowledgements, and messages of dead consumers."""
+"""Redis and Valkey Streams: a consumer group with acknowledgements that takes over messages of dead
+consumers."""
 
 from __future__ import annotations
 
@@ -17,14 +18,15 @@ from crossaisle.streams.source import NUMBERS, Message, moment, parsed
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 PAUSE = 0.3
-"""Seconds between two tries to reach the broker."""
+"""Seconds between attempts to reach the broker."""
 JSON_FIELDS = (b"event", b"json", b"data")
-"""An entry with one of these as its only field holds the event as JSON; others hold it field by field."""
+"""An entry with one of these as its only field holds the event as JSON; other entries hold one value per
+field."""
 _START = {"beginning": "0", "end": "$"}
 
 
 class RedisSource:
-    """One consumer of a group."""
+    """One consumer of a consumer group."""
 
     def __init__(
         self,
@@ -37,7 +39,7 @@ class RedisSource:
         claim_seconds: float = 30.0,
         stop: threading.Event | None = None,
     ) -> None:
-        """See `open_source`. `start` may be an entry's id, after which the group goes on."""
+        """See `open_source`. `start` may be an entry id, after which the group continues."""
         try:
             import redis
         except ImportError:
@@ -64,7 +66,7 @@ class RedisSource:
         self._claim_at = 0.0
         self._claim_from = "0-0"
         self._own_pending: str | None = "0"
-        """Where to continue among messages delivered to this consumer before and not acknowledged."""
+        """Where to continue among messages delivered to this consumer earlier and not yet acknowledged."""
         self._make_group(start)
 
     def _make_group(self, start: str | None) -> None:
@@ -76,11 +78,11 @@ class RedisSource:
                 raise ConfigError(f"{self.name}: {self._said(error)}") from None
             if start is not None:
                 self._try(lambda: self._redis.xgroup_setid(self._stream, self._group, position))
-        except TypeError as error:  # settings in the address that there are not
+        except TypeError as error:  # unknown options in the URL
             raise ConfigError(f"{self.name}: {self._said(error)}") from None
 
     def _try(self, ask: Callable[[], T]) -> T:
-        """Asks until the broker answers; `Stopped` when `stop` is set."""
+        """Retries until the broker answers; `Stopped` when `stop` is set."""
         told = False
         while True:
             try:
@@ -89,13 +91,15 @@ class RedisSource:
                 if not told:
                     _LOG.warning("%s: waiting for the broker (%s)", self.name, self._said(error))
                 told = True
-                # What was handed out in an answer that did not arrive is this consumer's already.
+                # Messages in a lost response are already assigned to this consumer: read its pending ones
+                # again.
                 self._own_pending = "0"
                 if self._stop.wait(PAUSE):
                     raise Stopped from None
 
     def read(self, most: int, wait: float) -> list[Message]:
-        """First what this consumer left unacknowledged, then what a dead one left, then what is new."""
+        """First the messages this consumer left unacknowledged, then those of dead consumers, then new
+        ones."""
         try:
             return self._try(lambda: self._read(most, wait))
         except Stopped:
@@ -103,7 +107,7 @@ class RedisSource:
         except self._refused as error:
             if "NOGROUP" not in str(error):
                 raise
-            # The group was lost or deleted: start from the beginning, since keys make that harmless.
+            # The group was deleted: recreate it from the beginning, which is harmless because of the keys.
             _LOG.warning("%s: the group is gone and is made again", self.name)
             self._make_group(None)
             return []
@@ -133,7 +137,7 @@ class RedisSource:
         if gone and gone[0]:
             _LOG.warning("%s: %d messages were trimmed before they were read", self.name, len(gone[0]))
         self._claim_from = following.decode()
-        if self._claim_from == "0-0":  # once through
+        if self._claim_from == "0-0":  # all pending entries have been scanned
             self._claim_at = time.monotonic() + self._claim_ms / 2000
         if entries:
             _LOG.warning("%s: took over %d messages of another consumer", self.name, len(entries))
@@ -158,7 +162,7 @@ class RedisSource:
         return Message(place, {n: _number(t) if n in NUMBERS else t for n, t in texts.items()}, "", handle)
 
     def dead_letter(self, messages: Sequence[tuple[Message, str]]) -> None:
-        """Into `STREAM.dead`, with the reason, and acknowledged in the same transaction."""
+        """Writes to `STREAM.dead` with the reason, and acknowledges in the same transaction."""
 
         def write() -> None:
             with self._redis.pipeline(transaction=True) as pipe:
@@ -171,7 +175,7 @@ class RedisSource:
         self._try_or_leave(write)
 
     def done(self, messages: Sequence[Message]) -> None:
-        """XACK."""
+        """Acknowledges the messages (XACK)."""
         names = [message.handle[0] for message in messages]
         self._try_or_leave(lambda: self._redis.xack(self._stream, self._group, *names))
 

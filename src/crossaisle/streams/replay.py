@@ -1,7 +1,7 @@
-"""A log of events, played into a running service: time gaps as they were, divided by a speed.
+"""Replays a log of events into a running service: with the original gaps, divided by a speed.
 
-Every event has an idempotency key made of the file's content and its row, so a replay that was stopped can be
-started again: what the service has is passed over quickly, and the clock goes on from there.
+Every event's idempotency key derives from the file's content and its row. So an interrupted replay can be
+restarted: events that the service already has are skipped quickly, and the clock resumes after them.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ from crossaisle.progress import Advance, unwatched
 from crossaisle.streams.sender import Sender, Sent, Stopped
 
 BATCH = 500
-"""Events that are due together are sent together, at most so many."""
+"""Maximum number of events that are sent together when several are due."""
 REASONS = 20
-"""Most reasons that are counted separately."""
+"""Maximum number of distinct reasons that are counted separately."""
 
 
 @dataclass
 class Log:
-    """Events of a file, in order of time."""
+    """The events of a file, ordered by time."""
 
     raw: Raw
     order: npt.NDArray[np.intp]
     seconds: npt.NDArray[np.float64] | None
-    """Since 1970, in order; None for a log without times."""
+    """Seconds since 1970, ascending; None for a log without times."""
     has: frozenset[str]
-    """Columns that the file has."""
+    """Columns present in the file."""
     prefix: str
     set_aside: dict[str, int]
-    """Rows that the reader could not use, by rule."""
+    """Rule -> rows that the reader could not use."""
 
     def __len__(self) -> int:
         return len(self.order)
 
     def event(self, place: int, *, with_time: bool) -> dict[str, Any]:
-        """One event as the service wants it."""
+        """One event in the form that the service accepts."""
         raw, row = self.raw, int(self.order[place])
         event: dict[str, Any] = {
             "user": raw.users[raw.user[row]],
             "item": raw.items[raw.item[row]],
             "key": f"{self.prefix}:{row}",
         }
-        event["kind"] = raw.kinds[raw.kind[row]]  # what an import takes it for, where no column says it
+        event["kind"] = raw.kinds[raw.kind[row]]  # the kind that an import assumes if there is no such column
         for name, values in (("value", raw.value), ("quantity", raw.quantity)):
             if name in self.has and np.isfinite(values[row]):
                 event[name] = round(float(values[row]), 6)
@@ -72,20 +72,20 @@ class Replayed:
     """Outcome of a replay."""
 
     events: int
-    """In the file, those that can be read."""
+    """Readable events in the file."""
     sent: int = 0
     accepted: int = 0
     duplicates: int = 0
     forgotten: int = 0
-    """Events of users who were deleted since: not kept."""
+    """Events of users who have since been deleted, so not stored."""
     refused: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
-    """Why events were refused, and how many."""
+    """Reason -> number of events refused for it."""
     set_aside: dict[str, int] = field(default_factory=dict)
-    """Rows that could not be read, by rule."""
+    """Rule -> rows that could not be read."""
     seconds: float = 0.0
     behind_seconds: float = 0.0
-    """How far the service was behind the log's own pace, at most."""
+    """How far the service lagged behind the log's pace, at most."""
     finished: bool = False
 
 
@@ -98,8 +98,8 @@ def read_log(
 ) -> Log:
     """Reads events from CSV, TSV, JSONL or parquet, as `crossaisle run` does.
 
-    `columns`: the file's names by canonical ones (`user_id`, `item_id`, `time`, ...), where they differ.
-    Raises `DataError` for a file that cannot be used and `ConfigError` for a column that does not exist.
+    `columns`: canonical name (`user_id`, `item_id`, `time`, ...) -> the file's name, where they differ.
+    Raises `DataError` for an unusable file and `ConfigError` for a column that does not exist.
     """
     known = EventColumns.__dataclass_fields__
     for name in columns or {}:
@@ -129,11 +129,11 @@ def replay(
     advance: Advance = unwatched,
     clock: Callable[[], float] = time.monotonic,
 ) -> Replayed:
-    """Plays a log until its end or until `sender.stop` is set.
+    """Replays a log until its end or until `sender.stop` is set.
 
-    `speed`: how much faster than it happened, or None for as fast as the service takes it. `longest_gap`:
-    longer gaps, in seconds of the replay, are cut to this. `log_times`: events keep the log's times instead
-    of the moments in which they are sent. Raises `ConfigError` where the log has no times to go by.
+    `speed`: multiple of the original speed, or None for as fast as the service accepts events. `longest_gap`:
+    longer gaps, in seconds of the replay, are shortened to this. `log_times`: events keep the log's times
+    instead of the times at which they are sent. Raises `ConfigError` if the log has no times.
     """
     if speed is not None and log.seconds is None:
         raise ConfigError("the log has no times to keep: use --speed max")
@@ -142,7 +142,7 @@ def replay(
     reasons: Counter[str] = Counter()
     began = clock()
     start: float | None = None
-    """When the first event was due; None while the service knows the events already."""
+    """When the first event was due; None while the service already knows the events."""
     place = 0
     try:
         while place < len(log):
@@ -151,7 +151,7 @@ def replay(
             elif start is None:
                 end = min(
                     place + (BATCH if place else 1), len(log)
-                )  # the first one tells whether it was sent
+                )  # the first one shows whether it had been sent before
             else:
                 ahead = start + float(due[place]) - clock()
                 if ahead > 0:
@@ -179,7 +179,7 @@ def replay(
 
 
 def _due(log: Log, speed: float, longest_gap: float | None) -> npt.NDArray[np.float64]:
-    """Seconds from the replay's beginning to each event."""
+    """Seconds from the start of the replay to each event."""
     assert log.seconds is not None
     gaps = np.diff(log.seconds, prepend=log.seconds[:1]) / speed
     return np.asarray(np.cumsum(gaps if longest_gap is None else np.minimum(gaps, longest_gap)), np.float64)

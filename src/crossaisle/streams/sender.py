@@ -1,4 +1,4 @@
-"""`Sender`: puts events into a running service and does not give up: what consumers and replays send with."""
+"""`Sender`: sends events to a running service and keeps retrying; used by consumers and replays."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from crossaisle.errors import ConfigError, ServiceError, StoreError, shown
 
 _LOG = logging.getLogger(__name__)
 REFUSED = (400, 409, 413, 422)
-"""Answers that say that the events are to blame."""
+"""Statuses for which the events are to blame."""
 STOPPING = (401, 403, 404, 405)
-"""Answers that no repetition will change."""
+"""Statuses that no retry can change."""
 TRIES = 3
-"""After so many unexpected errors of the service, the events are to blame."""
+"""Number of unexpected errors of the service after which the events are considered to blame."""
 LONGEST_WAIT = 5.0
 TIMEOUT = 30.0
 
 
 class Stopped(Exception):
-    """Sending was stopped; events under way may or may not have arrived."""
+    """Sending was stopped; events in flight may or may not have arrived."""
 
 
 @dataclass
@@ -36,11 +36,11 @@ class Sent:
     duplicates: int = 0
     forgotten: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
-    """Number of the event in what was sent, and the reason."""
+    """Index of the event in the call, and the reason."""
 
 
 class Sender:
-    """One connection to a service; `url` is its address as messages may hold it."""
+    """One connection to a service; `url` is its address without secrets, for messages."""
 
     def __init__(
         self,
@@ -51,21 +51,19 @@ class Sender:
         stop: threading.Event | None = None,
         patience: float | None = None,
     ) -> None:
-        """`url`: of the service, without `/api`. `shop`: where it serves several. `patience`: seconds to wait
-        for a service that is away, or for ever. Raises `ConfigError` for a URL that is none.
-        """
+        """`url`: of the service, without `/api`. `shop`: needed if the service has several. `patience`:
+        seconds to wait for an unreachable service; None: forever. Raises `ConfigError` for an invalid URL."""
         self.url, self.stop = shown(url), stop or threading.Event()
-        # Tries again by itself, for as long as it takes and no longer than until it is told to stop.
+        # No retries in the transport: this class retries by itself, for as long as needed or until stopped.
         self._transport = Transport(url, key=key, shop=shop, timeout=TIMEOUT, retries=0)
         self._patience = patience
 
     def send(self, events: Sequence[Mapping[str, Any]]) -> Sent:
         """Sends events until the service has answered for each.
 
-        Waits while the service is away or busy; an event that it refuses is found by halving, and the
-        others are kept. Events that carry a key are counted once, however often they have to be sent.
-        Raises `Stopped`, `StoreError` when the patience is over, and `ConfigError` where the service
-        refuses the sender.
+        Waits while the service is unreachable or busy; a refused event is found by bisection, and the others
+        are stored. Events with a key count once, however often they are sent. Raises `Stopped`, `StoreError`
+        when the patience has run out, and `ConfigError` if the service refuses the sender.
         """
         sent = Sent()
         if events:
@@ -108,7 +106,7 @@ class Sender:
             waited += pause
 
     def _ask(self, body: bytes) -> Counted | ServiceError:
-        """What the service counted or refused; status 0 where it was not the service that answered."""
+        """What the service counted or refused; status 0 if something other than the service answered."""
         try:
             headers = {"content-type": "application/json"}
             answer = self._transport.ask("POST", "/api/events", content=body, headers=headers)

@@ -1,4 +1,4 @@
-"""`Message` and the `Source` protocol, which the brokers' modules implement."""
+"""`Message` and the `Source` protocol, implemented by the brokers' modules."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 NUMBERS = ("time", "value", "quantity")
-"""Fields of an event that are numbers, where a broker holds all fields as text."""
+"""Event fields that are numbers; some brokers deliver all fields as text."""
 LONGEST_KEY = 256
-"""Characters of an idempotency key."""
+"""Maximum length of an idempotency key, in characters."""
 OLDEST = 946_684_800.0
-"""The year 2000: an earlier time of a broker is a number that a sender made up."""
+"""The year 2000: a broker timestamp before it is not a real time but a number set by the sender."""
 
 
 class Message(NamedTuple):
     """One message of a stream."""
 
     place: str
-    """Where it lies, in the broker's words; the idempotency key of an event that has none."""
+    """Position in the stream, in the broker's terms; the idempotency key of events without one."""
     event: dict[str, Any] | None
-    """None where it cannot be parsed; `problem` says why."""
+    """None if it cannot be parsed; `problem` says why."""
     problem: str
     handle: Any
-    """What the source needs to acknowledge it or to put it aside."""
+    """What the source needs to acknowledge or dead-letter the message."""
     time: float | None = None
-    """When the broker got it, in seconds since 1970: the time of an event that has none. So a replay after
-    a user's deletion does not give it the present time."""
+    """When the broker received it, in seconds since 1970; the time of events without one. Thus replaying a
+    stream after a user's deletion does not give old events the current time."""
 
 
 class Source(Protocol):
-    """A place in a stream that several consumers share."""
+    """A position in a stream, shared by the consumers of a group."""
 
     name: str
 
@@ -41,20 +41,20 @@ class Source(Protocol):
         ...
 
     def dead_letter(self, messages: Sequence[tuple[Message, str]]) -> None:
-        """Puts messages aside in the dead-letter stream, with the reason, before they are done."""
+        """Writes messages to the dead-letter stream with the reason, before they are acknowledged."""
         ...
 
     def done(self, messages: Sequence[Message]) -> None:
-        """Acknowledges messages: the broker will not deliver them again."""
+        """Acknowledges messages, so that the broker does not deliver them again."""
         ...
 
     def close(self) -> None:
-        """Leaves the group."""
+        """Leaves the consumer group."""
         ...
 
 
 def parsed(place: str, text: bytes | None, handle: Any) -> Message:
-    """A message that holds one event as JSON."""
+    """Parses a message that holds one event as JSON."""
     if text is None:
         return Message(place, None, "the message is empty", handle)
     try:
@@ -67,11 +67,11 @@ def parsed(place: str, text: bytes | None, handle: Any) -> Message:
 
 
 def key_of(place: str) -> str:
-    """An idempotency key for a place in a stream, not longer than a key may be."""
+    """The idempotency key for a position in a stream, shortened to the maximum length."""
     return place if len(place) <= LONGEST_KEY else hashlib.sha256(place.encode()).hexdigest()
 
 
 def moment(milliseconds: int) -> float | None:
-    """A broker's time in seconds since 1970; None where it can be none, such as a number of the sender's."""
+    """A broker timestamp in seconds since 1970; None if implausible, such as a number set by the sender."""
     seconds = milliseconds / 1000
     return seconds if OLDEST <= seconds <= time.time() else None

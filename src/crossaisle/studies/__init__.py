@@ -1,1 +1,1 @@
-"""Named benchmarks: one file per research question, each with a `run` that the command `benchmark` calls."""
+"""Named benchmarks: one module per research question, with a `run` that the command `benchmark` calls."""

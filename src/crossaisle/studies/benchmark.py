@@ -1,4 +1,5 @@
-"""`benchmark`: a known data set, its protocol, every model, validation and test, one `results.json`."""
+"""`benchmark`: evaluates every model on a known data set, on validation and test, and writes
+`results.json`."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from crossaisle.progress import Say, silent
 from crossaisle.studies.context import StudyContext
 
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
-"""Data sets on which a whole shop is fitted and measured."""
+"""Data sets on which a complete shop model is fitted and evaluated."""
 SPECIAL: dict[str, str] = {
     "cold-category": "crossaisle.studies.cold_category",
     "cold-items": "crossaisle.studies.cold_items",
@@ -31,12 +32,12 @@ SPECIAL: dict[str, str] = {
     "transfer": "crossaisle.studies.transfer",
     "zh-groceries": "crossaisle.studies.zh_groceries",
 }
-"""Benchmarks that ask something else: the module whose `run` takes a `StudyContext`."""
+"""Benchmarks for other questions -> module whose `run` takes a `StudyContext`."""
 MOST_CASES = {"amazon14": 5_000}
-"""Cases of validation and of test that are measured, drawn with a seed, where all would take an hour."""
+"""Maximum number of validation and of test cases, as a seeded sample; all of them would take an hour."""
 BENCHMARKS = (*SHOPS, *SPECIAL)
 TEXT_PRIOR = {"slit": 1.0, "tfidf": 0.02, "encoder": 0.01}
-"""SLIT with a text prior of fixed weight, for comparison with the blend that chooses its own."""
+"""SLIT with a text prior of fixed weight, compared with the blend, which tunes its own."""
 
 
 def run(
@@ -50,7 +51,7 @@ def run(
 ) -> list[Row]:
     """Writes `out/results.json` and returns its rows.
 
-    `encoder` is the text encoder of a shop's models: a known name, a folder, or "owner/name" on the hub.
+    `encoder`: text encoder of a shop's models: a known name, a folder, or "owner/name" on the hub.
     """
     if name not in BENCHMARKS:
         raise ConfigError(f"unknown benchmark {name!r}{nearest(name, BENCHMARKS)}")

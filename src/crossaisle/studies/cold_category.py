@@ -1,4 +1,4 @@
-"""`benchmark cold-category`: a category without any behaviour, then with a few events of it."""
+"""`benchmark cold-category`: a category without any events, and then with a few of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import last_of, sample
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
+from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import Row, interval_of, result_row
 from crossaisle.evaluate.significance import Bootstrap
@@ -32,7 +32,7 @@ DATASETS: dict[str, tuple[str, str | None, int]] = {
     "amazon14": ("amazon14", "Beauty", 1),
     "completejourney": ("completejourney", None, 0),
 }
-"""What is asked: catalogue, shop of it, and the depth of the categories that go cold one at a time."""
+"""The data sets: catalogue, domain, and depth of the categories that are made cold one at a time."""
 SHOTS = (0, 1, 5, 10, 50, 100)
 K = 10
 FULL = -1
@@ -44,7 +44,7 @@ MODELS = ("tfidf", "popularity", "crossaisle")
 Mask = npt.NDArray[np.bool_]
 Parts = dict[str, Floats]
 Setting = tuple[float, float, float]
-"""Weights of the encoder, of borrowed behaviour and of borrowed popularity beside TF-IDF's 1."""
+"""Weights of the encoder, of transferred behaviour and of transferred popularity, relative to TF-IDF's 1."""
 
 
 def run(context: StudyContext) -> list[Row]:
@@ -64,13 +64,13 @@ def run(context: StudyContext) -> list[Row]:
 
 @dataclass
 class CategoryStudy:
-    """One data set: its categories go cold in turn.
+    """One data set whose categories are made cold in turn.
 
-    A tenth of the users each is asked for validation and for test and never trains. A query is a user's
-    events of other categories before the last event of the cold one, which is the target: nobody has
-    a past in a category that has just opened, neither with few shots nor with full data, so that the
-    models differ and the questions do not. Weights for a category and a number of shots are the
-    best on the validation users of the *other* categories.
+    A tenth of the users each is used for validation and for test, and never for training. A query consists of
+    a user's events in other categories before the last event of the cold one, which is the target. Nobody has
+    a history in a category that is new, whether with few shots or full data, so the queries are the same for
+    all models. Weights for a category and a number of shots are those that are best on the validation users
+    of the *other* categories.
     """
 
     dataset: Dataset
@@ -80,17 +80,18 @@ class CategoryStudy:
     seed: int = 0
     say: Say = silent
     shots: tuple[int, ...] = SHOTS
-    """Numbers of events that are known of the cold category."""
+    """Numbers of known events of the cold category."""
     seeds: int = 5
-    """Draws of those events; the gains are their mean."""
+    """Number of samples of these events; gains are averaged over them."""
     most_categories: int = 8
-    """Those with the most events; each goes cold in turn."""
+    """Number of categories, those with the most events; each is made cold in turn."""
     most_cases: int = 300
-    """Per category, for validation and for test."""
+    """Maximum cases per category, for validation and for test."""
     least_cases: int = 30
-    """Cases without which a category is left out, of either kind."""
+    """Categories with fewer cases, for validation or for test, are left out."""
     values: dict[tuple[int, int, str], dict[Setting, Floats]] = field(default_factory=dict)
-    """(category, shots, "validation"/"test" + "/inside" or "/open") -> NDCG per case, mean over the seeds."""
+    """(category, shots, "validation"/"test" + "/inside" or "/open") -> NDCG per case, averaged over the
+    seeds."""
     seconds: float = 0.0
 
     def run(self) -> None:
@@ -134,7 +135,7 @@ class CategoryStudy:
         self.seconds = time.perf_counter() - start
 
     def _fixed(self, cases: EvalCases) -> Parts:
-        """Parts that read no behaviour."""
+        """Component scores that use no events."""
         h = cases.histories
         return {"tfidf": _level(self.texts.score_rows(h)), "encoder": _level(self.encoder.score_rows(h))}
 
@@ -147,7 +148,7 @@ class CategoryStudy:
         asked: Mapping[str, EvalCases],
         fixed: Mapping[str, Parts],
     ) -> None:
-        """The closed-form update: the same formula with the events there are now."""
+        """The closed-form update: the same formula, applied to the events known so far."""
         model = self.model.fit_kernels(known, [self.kernel])
         popular = opening_popularity(self.kernel, inside, known.item_counts)
         repeats = self.seeds if shots > 0 else 1
@@ -171,7 +172,7 @@ class CategoryStudy:
         return max((s for s in settings() if s[:3] not in _ALONE.values()), key=mean)
 
     def gains(self, model: str, shots: int, where: str) -> dict[int, Floats]:
-        """NDCG of every test case of a category, float32 (n,)."""
+        """NDCG of all test cases per category, float32 (n,)."""
         out = {}
         for cold in self.categories:
             setting = self.chosen(cold, shots, where) if model == "crossaisle" else _ALONE[model]
@@ -179,9 +180,8 @@ class CategoryStudy:
         return out
 
     def rows(self) -> list[Row]:
-        """`ndcg` and `share_of_full` in slices `zero_shot`, `shots_1`, ..., `full`, all categories together;
-        of `crossaisle` inside the category also of each, `zero_shot of NAME`.
-        """
+        """`ndcg` and `share_of_full` over all categories, in slices `zero_shot`, `shots_1`, ..., `full`; for
+        `crossaisle` inside the category also per category, as `zero_shot of NAME`."""
         out: list[Row] = []
         for model, where, shots in itertools.product(MODELS, ("inside", "open"), (*self.shots, FULL)):
             mine, full = self.gains(model, shots, where), self.gains("crossaisle", FULL, where)
@@ -215,16 +215,16 @@ class CategoryStudy:
                 peak_mb=peak_mb(),
             )
             for metric, found in figures.items()
-            if not np.isnan(found.value[0])  # a share of nothing
+            if not np.isnan(found.value[0])  # avoids dividing by an undefined full-data result
         ]
 
 
 _ALONE: dict[str, Setting] = {"tfidf": (0.0, 0.0, 0.0), "popularity": (0.0, 0.0, -1.0)}
-"""Baselines; a negative weight of popularity stands for popularity without TF-IDF."""
+"""Baselines; a negative popularity weight means popularity without TF-IDF."""
 
 
 def settings() -> Iterator[Setting]:
-    """All weights to choose from, and the baselines."""
+    """All candidate weights, and the baselines."""
     yield _ALONE["popularity"]
     yield from itertools.product(_GRID["encoder"], _GRID["borrowed"], _GRID["popular"])
 
@@ -238,22 +238,25 @@ def _sum(setting: Setting, fixed: Parts, borrowed: Floats, popular: Floats) -> F
 
 
 def _level(scores: Floats) -> Floats:
-    """Scores of each query over their own spread, so that weights mean the same with few events and many."""
+    """Scores of each query divided by their spread, so that weights mean the same with few and with many
+    events."""
     known = np.nan_to_num(scores)
     out: Floats = known / np.maximum(known.std(axis=1, keepdims=True), 1e-9)
     return out
 
 
 def _gain(scores: Floats, cases: EvalCases, inside: Mask | None) -> Floats:
-    """NDCG at 10 of one target per case, float32 (n,), inside a category or over everything; may
-    overwrite scores of the history, which does not compete. Ties get the middle rank."""
+    """NDCG@10 of one target per case, float32 (n,), within a category or over everything.
+
+    May overwrite the scores of items in the history, which are excluded.
+    """
     own = scores[np.arange(len(cases)), cases.target]
     if inside is None:
         scores[cases.histories.owner, cases.histories.item] = -np.inf
         competing = scores
-    else:  # the history holds nothing of the category
+    else:  # the history contains no items of the category
         competing = scores[:, inside]
-    return ndcg_of_one(middle_rank(competing, own), K)
+    return ndcg(Relevant.of_one(competing, own), K).astype(np.float32)
 
 
 def picture(rows: list[Row]) -> str:

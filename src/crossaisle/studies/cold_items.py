@@ -1,4 +1,4 @@
-"""`benchmark cold-items`: products nobody bought yet, found by their texts, with and without training."""
+"""`benchmark cold-items`: recommends products without events by their texts, with and without fine-tuning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.files import write_json
-from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
+from crossaisle.evaluate.metrics import Relevant, ndcg, recall
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
@@ -32,14 +32,14 @@ from crossaisle.train_config import Moves, TrainConfig
 
 DATASETS = ("s3rec-beauty", "amazon14")
 TEXTS = 10_000
-"""Texts that each fine-tuning sees; a few minutes on two cores."""
+"""Number of texts that each fine-tuning processes, which takes a few minutes on two cores."""
 CASES = 5_000
 TUNING_CASES = 1_500
 MODEL, FALLBACK = "crossaisle", "tfidf"
 K = 10
 WINDOW, WINDOWS = 5, 24
 FINE_TUNED: dict[Moves, float] = {"lora": 1e-3, "full": 5e-5}
-"""What moves, and the learning rate at its highest."""
+"""Trainable parameters -> peak learning rate."""
 _LATEST = Decay(events=2.0)
 _GRID = {"encoder": (0.0, 0.5, 1.0, 2.0), "borrowed": (0.0, 0.3, 0.6, 1.2, 2.4)}
 
@@ -50,7 +50,7 @@ def run(
     datasets: tuple[str, ...] = DATASETS,
     texts: int = TEXTS,
 ) -> list[Row]:
-    """Writes `results.json`, `guard.json` (what was accepted, and why) and the encoders; returns the rows."""
+    """Writes `results.json`, `guard.json` (accepted models, and why) and the encoders; returns the rows."""
     from crossaisle.training.torch_library import require
 
     require("cold-items")
@@ -74,7 +74,8 @@ def run(
 
 @dataclass
 class Study:
-    """All models on one data set: weights from validation, the guard, then test once."""
+    """All models on one data set: weights are tuned on validation, the guard decides, then test is used
+    once."""
 
     dataset: Dataset
     split: Split
@@ -83,17 +84,17 @@ class Study:
     progress: bool = False
     say: Say = silent
     encoder: str = "minilm"
-    """Read as it is, on onnxruntime."""
+    """The pretrained encoder, run with onnxruntime."""
     backbone: str = "minilm-torch"
-    """The same weights in the form that can be trained."""
+    """The same weights in trainable form."""
     rows: list[Row] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     weights: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Model -> part -> weight, for the sums."""
+    """Model -> component -> weight, for weighted sums."""
     costs: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Fills `rows`, `verdicts` and `weights`."""
+        """Computes `rows`, `verdicts` and `weights`."""
         start = time.perf_counter()
         texts = TfidfSimilarity(decay=_LATEST).fit(self.dataset)
         self.costs["tfidf"] = time.perf_counter() - start
@@ -108,7 +109,7 @@ class Study:
         self._summarise(values, serves, "validation")
 
     def _encoders(self) -> dict[str, Any]:
-        """Whitened vectors of the encoder as it is, and after both ways of fine-tuning."""
+        """Whitened vectors of the pretrained encoder, and after both kinds of fine-tuning."""
         from crossaisle.training.text.trainer import Trainer
 
         start = time.perf_counter()
@@ -130,7 +131,7 @@ class Study:
         return out
 
     def _scorers(self, vectors: Mapping[str, Any], known: Dataset) -> dict[str, Score]:
-        """Texts as they are, and behaviour borrowed through TF-IDF alone or together with an encoder."""
+        """Text similarities, and behaviour transferred through TF-IDF alone or together with an encoder."""
         lenders = known.item_counts > 0
         kernels = {name: BehaviourTransfer().kernel(v, lenders) for name, v in vectors.items()}
         out: dict[str, Score] = {}
@@ -144,7 +145,7 @@ class Study:
         return out
 
     def _choose(self, scorers: Mapping[str, Score]) -> None:
-        """Sets `weights`: every text model alone, and its best sum with TF-IDF and borrowed behaviour."""
+        """Sets `weights`: every text model alone, and its best sum with TF-IDF and transferred behaviour."""
         self.say("choosing weights on validation")
         cases = sample(self.split.validation, TUNING_CASES)
         self.weights = {name: {name: 1.0} for name in scorers if ":" not in name}
@@ -156,13 +157,13 @@ class Study:
                 spread = {name: max(float(part.std()), 1e-9) for name, part in parts.items()}
                 sums = {f"{name}_borrowed": _candidates(name, spread) for name in self.weights}
             for name, options in sums.items():
-                hits = [ndcg_of_one(_rank(_total(parts, option), block), K) for option in options]
+                hits = [ndcg(_ranked(_total(parts, option), block), K) for option in options]
                 found.setdefault(name, []).append(np.stack(hits, axis=1))
         for name, options in sums.items():
             self.weights[name] = options[int(np.concatenate(found[name]).mean(axis=0).argmax())]
 
     def _guarded(self, values: Mapping[str, Floats]) -> str:
-        """The trained model that serves, or the best untrained one: TF-IDF, the encoder, not their sum."""
+        """The trained model to serve, or the best untrained one: TF-IDF or the encoder, but not their sum."""
         fallback = max((FALLBACK, "zero_shot"), key=lambda name: float(values[name].mean()))
         trained = [name for name in values if name not in (FALLBACK, "zero_shot")]
         self.verdicts = [guard(name, values[name], fallback, values[fallback]) for name in trained]
@@ -172,7 +173,7 @@ class Study:
         return max(accepted, key=lambda v: v.value).model if accepted else fallback
 
     def _summarise(self, values: Mapping[str, Mapping[str, Floats]], serves: str, on: str) -> None:
-        """Rows of every model; `crossaisle` is what the guard let serve."""
+        """Adds the rows of all models; `crossaisle` is the one that the guard selected."""
         shown = {MODEL: serves} | {name: name for name in self.weights}
         columns = {m: np.stack([v[shown[m]] for v in values.values()], axis=1) for m in shown}
         n = len(columns[MODEL])
@@ -203,10 +204,12 @@ class Study:
 
 
 def tuning(backbone: str, moves: Moves, rate: float, texts: int) -> TrainConfig:
-    """What comes next must lie near what came before, below the whitening that serving applies.
+    """Settings by which the next item comes to lie near the previous ones, beneath the whitening used in
+    serving.
 
-    Windows of a history share a batch, so that each text is read once for all it says; all items of the
-    batch compete, as often as they are bought: vectors learn what goes together beyond what is popular.
+    Windows of a history share a batch, so that each text is encoded once for all its examples; all items of
+    the batch compete, corrected for how often they are bought, so that vectors learn what goes together
+    beyond popularity.
     """
     return TrainConfig(
         backbone=backbone,
@@ -227,22 +230,22 @@ def measured(
 ) -> dict[str, dict[str, Floats]]:
     """Metric -> model -> one value per case, float32 (n,), over the whole catalogue.
 
-    `weights`: model -> part -> weight. Each part scores each block of cases once, for all models.
+    `weights`: model -> component -> weight. Each component scores each block of cases once, for all models.
     """
-    ranks: dict[str, list[Floats]] = {name: [] for name in weights}
+    ranked: dict[str, list[Relevant]] = {name: [] for name in weights}
     for histories, block in _blocks(cases):
         parts = {name: np.nan_to_num(score(histories)) for name, score in scorers.items()}
         for name, chosen in weights.items():
-            ranks[name].append(_rank(_total(parts, chosen), block))
-    joined = {name: np.concatenate(found) for name, found in ranks.items()}
+            ranked[name].append(_ranked(_total(parts, chosen), block))
+    joined = {name: Relevant.joined(found) for name, found in ranked.items()}
     return {
-        "ndcg": {name: ndcg_of_one(rank, K) for name, rank in joined.items()},
-        "recall": {name: (rank <= K).astype(np.float32) for name, rank in joined.items()},
+        "ndcg": {name: ndcg(one, K).astype(np.float32) for name, one in joined.items()},
+        "recall": {name: recall(one, K).astype(np.float32) for name, one in joined.items()},
     }
 
 
 def _candidates(name: str, spread: Mapping[str, float]) -> list[dict[str, float]]:
-    """Sums to choose from: TF-IDF, an encoder, and what is borrowed, on TF-IDF's scale."""
+    """Candidate sums of TF-IDF, an encoder and transferred behaviour, on TF-IDF's scale."""
     lent = f"{name}:borrowed"
     scale = spread[FALLBACK] / spread[lent]
     if name == FALLBACK:
@@ -261,8 +264,8 @@ def _total(parts: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
     return np.asarray(sum(np.float32(w) * parts[name] for name, w in weights.items()), np.float32)
 
 
-def _rank(scores: Floats, cases: EvalCases) -> Floats:
-    """Middle rank of the one target of each case, float32 (n,); the history does not compete."""
+def _ranked(scores: Floats, cases: EvalCases) -> Relevant:
+    """Each case's single target among all items except those of its history."""
     histories = cases.histories
     scores[histories.owner, histories.item] = -np.inf
-    return middle_rank(scores, scores[np.arange(len(cases)), cases.target])
+    return Relevant.of_one(scores, scores[np.arange(len(cases)), cases.target])

@@ -1,4 +1,4 @@
-"""`StudyContext`: where a study reads its data and leaves its results, and what it says meanwhile."""
+"""`StudyContext`: where a study reads its data and writes its results, and how it reports progress."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from crossaisle.progress import Say, silent
 
 @dataclass(frozen=True, kw_only=True)
 class StudyContext:
-    """What the `run` of every study is given."""
+    """The argument of every study's `run`."""
 
     name: str
-    """Of the benchmark."""
+    """Name of the benchmark."""
     out: Path
-    """Folder of the results; made when they are written."""
+    """Folder for the results; created on writing."""
     root: str | Path | None = None
     """Folder of data sets that are not downloaded."""
     progress: bool = False
@@ -33,5 +33,5 @@ class StudyContext:
         return load_catalogue(catalogue, root=self.root, domain=domain, progress=self.progress).dataset
 
     def write(self, rows: Sequence[Row]) -> None:
-        """`results.json`. Written again after each data set, so that what is done stays."""
+        """Writes `results.json`; called after each data set, so that finished results are kept."""
         write_json(self.out / "results.json", rows)

@@ -1,4 +1,5 @@
-"""`benchmark cross-domain`: first purchases in a shop that is new to people, from those in another."""
+"""`benchmark cross-domain`: users' first purchases in a shop that is new to them, predicted from another
+one."""
 
 from __future__ import annotations
 
@@ -38,26 +39,27 @@ RECENT = {
     "sales_to_source": RecentSales(half_life_days=10.0, depth=0),
     "sales_to_leaf": RecentSales(half_life_days=10.0, depth=-1),
 }
-"""What sold in the target domain in the days before a case: to everybody, to customers of the source domain,
-and to those who had leaf categories of the history. Half-lives of 4 to 365 days were tried on validation."""
+"""Recent sales in the target domain before a case: to everybody, to customers of the source domain, and to
+those who had bought from the history's leaf categories. Half-lives of 4 to 365 days were tried on
+validation."""
 DEPTH = 100
-"""Items of each part among which weights are chosen."""
+"""Number of top items per component on which weights are tuned."""
 SHOTS = (0, 100, 1_000, 10_000)
-"""Events of the target domain that are known, beside all of them."""
+"""Numbers of known events of the target domain, in addition to using all."""
 _FACTORS = (0.0, 0.5, 0.7, 1.4, 2.0)
 _ADDED = (0.05, 0.2, 0.5, 1.0)
 Mask = npt.NDArray[np.bool_]
 Pair = tuple[int, int]
-"""Codes of the domain that is known and of the one that is asked for."""
+"""Codes of the source and the target domain."""
 Gains = dict[Pair, tuple[EvalCases, Mask, dict[str, Floats]]]
-"""Cases, the items of the target domain, and scores (n, items inside) by part."""
+"""Cases, the items of the target domain, and component scores (n, items inside)."""
 
 
 def run(context: StudyContext) -> list[Row]:
     """Writes `out/results.json` and returns its rows.
 
-    Slices are `A -> B` per ordered pair of domains, and `A -> B, n events` where only so many events of B are
-    known. Metrics are `ndcg`, and of `crossaisle` `difference_to_NAME`, paired by user.
+    Slices are `A -> B` per ordered pair of domains, and `A -> B, n events` if only so many events of B are
+    known. Metrics are `ndcg` and, for `crossaisle`, `difference_to_NAME`, paired by user.
     """
     rows = CrossDomain(context.load(CATALOGUE), say=context.say).run()
     context.write(rows)
@@ -66,11 +68,13 @@ def run(context: StudyContext) -> list[Row]:
 
 @dataclass
 class CrossDomain:
-    """Users with three events in A before their first in B; what they had in B within 30 days of that first.
+    """Users with three events in A before their first in B; targets are their items in B within 30 days of
+    it.
 
-    Half of these users, by a hash of their ids, are asked for validation and half for test; none of their
-    events in B is in training. Everything in B is ranked. One sum of the parts for all pairs, chosen on
-    validation; a pair on whose own validation a single part is better gets that part.
+    Half of these users, by a hash of their ids, are used for validation and half for test; none of their
+    events in B is in training. Everything in B is ranked. All pairs share one weighted sum of components,
+    tuned on validation; a pair for which a single component is better on its own validation uses that
+    component.
     """
 
     dataset: Dataset
@@ -78,7 +82,7 @@ class CrossDomain:
     weights: dict[str, float] = field(default_factory=dict)
 
     def run(self, shots: Sequence[int] = SHOTS) -> list[Row]:
-        """All models on all pairs: with every event of the target domain, then with so many of `shots`."""
+        """All models on all pairs: with all events of the target domain, then with each number in `shots`."""
         data = self.dataset
         domain = data.taxonomy.codes(0)
         pairs = list(itertools.permutations(range(len(data.taxonomy.names(0))), 2))
@@ -101,7 +105,7 @@ class CrossDomain:
     def _scored(
         self, known: Dataset, domain: npt.NDArray[np.int32], asked: Mapping[Pair, EvalCases]
     ) -> Gains:
-        """What models fitted on `known` say of every item of each pair's target domain."""
+        """Scores from models fitted on `known` for every item of each pair's target domain."""
         self.say(f"fitting on {len(known.events):,} events")
         parts = self._parts(known)
         recent = {name: replace(part).fit(known) for name, part in RECENT.items()}
@@ -115,7 +119,7 @@ class CrossDomain:
         return gains
 
     def _measured(self, gains: Gains, told: str = "") -> list[Row]:
-        """Chooses the weights on validation and measures on test; `told` ends the names of the slices."""
+        """Tunes the weights on validation and evaluates on test; `told` is a suffix of the slice names."""
         data, names = self.dataset, self.dataset.taxonomy.names(0)
         role = np.array([zlib.crc32(user.encode()) % 2 for user in data.user_ids.all], np.int8)
         self._choose(gains, role)
@@ -140,7 +144,7 @@ class CrossDomain:
     def _guarded(
         self, scores: Mapping[str, Floats], cases: EvalCases, inside: Mask, validation: Mask, label: str
     ) -> Floats:
-        """The sum, or the part that is better by itself on the pair's own validation."""
+        """The weighted sum, or the single component that is better on the pair's own validation."""
         tried = {MODEL: self._sum(scores, self.weights), **scores}
         quality = {name: float(_ndcg(s, cases, inside)[validation].mean()) for name, s in tried.items()}
         single = max(scores, key=lambda name: quality[name])
@@ -185,7 +189,7 @@ class CrossDomain:
         gains: Gains,
         role: npt.NDArray[np.int8],
     ) -> None:
-        """Coordinate ascent on the mean over the pairs of validation's NDCG."""
+        """Coordinate ascent on validation NDCG, averaged over the pairs."""
         names = list(next(iter(gains.values()))[2])
         asked = []
         for cases, inside, scores in gains.values():
@@ -221,7 +225,7 @@ class CrossDomain:
 
 
 def with_few(known: Dataset, inside: Mask, events: int) -> Dataset:
-    """So many events with items of `inside`, drawn with a seed: fewer are among those of more."""
+    """A seeded sample of the events with items in `inside`; smaller samples are subsets of larger ones."""
     mine = np.flatnonzero(inside[known.events.item])
     kept = ~inside[known.events.item]
     kept[np.random.default_rng(0).permutation(mine)[:events]] = True
@@ -230,20 +234,21 @@ def with_few(known: Dataset, inside: Mask, events: int) -> Dataset:
 
 @dataclass(frozen=True)
 class Shortlists:
-    """Of each case the items that some part puts among its first `DEPTH`; what none puts there is missed."""
+    """For each case, the items that some component ranks among its first `DEPTH`; targets outside count as
+    missed."""
 
     scores: dict[str, Floats]
-    """float32 (n, m) by part."""
+    """Component -> scores, float32 (n, m)."""
     again: Mask
-    """bool (n, m): an item that stands further left already."""
+    """bool (n, m): duplicates of an item further left."""
     right: Mask
-    """bool (n, m)"""
+    """bool (n, m): whether the item is a target."""
     wanted: npt.NDArray[np.int64]
-    """int64 (n,): right answers, in the list or not."""
+    """int64 (n,): number of targets, in the list or not."""
 
     @classmethod
     def of(cls, scores: Mapping[str, Floats], cases: EvalCases, inside: Mask) -> Shortlists:
-        """`scores` (n, items inside) by part."""
+        """`scores`: component -> (n, items inside)."""
         first = [top_k(s, min(DEPTH, s.shape[1])) for s in scores.values()]
         at = np.sort(np.concatenate(first, axis=1), axis=1)
         place = np.cumsum(inside) - 1

@@ -1,7 +1,7 @@
-"""`benchmark encode-speed`: titles per second at serving time, against sentence-transformers in float32.
+"""`benchmark encode-speed`: titles per second when serving, compared with sentence-transformers in float32.
 
-The checkpoint is exported to int8 ONNX afresh; both then read the same titles, cut at the same length,
-on the same cores, in turns.
+The checkpoint is exported to int8 ONNX; then both encode the same titles, truncated to the same length, on
+the same cores, alternately.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ TITLES_OF = "s3rec-beauty"
 TITLES = 1000
 REPEATS = 5
 CHECKED_ON = 500
-"""Further titles that fidelity is checked on before the model is saved."""
+"""Number of other titles on which fidelity is checked before the model is saved."""
 
 
 def run(context: StudyContext) -> list[Row]:
     """Writes `out/int8` and `out/results.json`; returns its rows.
 
-    `ratio` is the median over repeats of ours over theirs in titles per second, `low` and `high` the
-    extremes of the repeats; `cosine` is the mean over titles, its bounds the 2.5 and 97.5 percentiles.
+    `ratio` is the median over repeats of our titles per second over theirs, with the extremes as `low` and
+    `high`; `cosine` is the mean over titles, with the 2.5 and 97.5 percentiles as bounds.
     """
     from crossaisle.training.torch_library import require
 
@@ -76,7 +76,7 @@ def alternate(
     repeats: int = REPEATS,
     progress: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Seconds of each encoder per repeat, float64 (repeats,); one after the other within each repeat."""
+    """Seconds of each encoder per repeat, float64 (repeats,); within each repeat, the encoders take turns."""
     for encode in encoders.values():
         encode(texts[:16])
     seconds: dict[str, list[float]] = {who: [] for who in encoders}

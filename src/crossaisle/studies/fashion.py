@@ -1,7 +1,7 @@
-"""`benchmark fashion`: a picture finds the title of its product among 500 that were never seen together.
+"""`benchmark fashion`: matches each product's picture to its title among 500 products not used in training.
 
-Products are dealt out by seed: 500 for the test, 500 for validation, the rest for training. Titles that a
-held-out product shares with a training product are still held-out pairs: the picture is another one.
+Products are assigned by seed: 500 for test, 500 for validation, the rest for training. If a held-out product
+shares its title with a training product, the pair is still held out, since the picture differs.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ NAME = "fashion"
 HELD_OUT = 500
 K = 10
 WORDS = 256
-"""Dimensions kept of the titles' TF-IDF."""
+"""Dimension of the titles' reduced TF-IDF vectors."""
 RIDGES = (0.3, 1.0, 3.0, 10.0)
 EPOCHS = (20, 40, 80)
-"""Both are chosen on validation."""
+"""Candidate values; tuned on validation."""
 
 
 def run(
@@ -88,7 +88,8 @@ def deal(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def text_vectors(titles: list[str], training: np.ndarray, *, progress: bool = False) -> Floats:
-    """float32 (n, 384 + WORDS): meaning (MiniLM) beside words (TF-IDF of training titles, truncated SVD)."""
+    """float32 (n, 384 + WORDS): MiniLM vectors next to TF-IDF, with truncated SVD fitted on training
+    titles."""
     meaning = pretrained("minilm").encode(titles, progress=progress)
     tfidf = TfidfEncoder(min_df=2).fit([titles[i] for i in training])
     counts = tfidf.transform(titles)
@@ -98,7 +99,7 @@ def text_vectors(titles: list[str], training: np.ndarray, *, progress: bool = Fa
 
 
 def hits(images: Floats, texts: Floats, own: np.ndarray) -> Floats:
-    """float32 (len(own),): 1 where a picture has its title among the first ten, ties counted half."""
+    """float32 (len(own),): 1 where a picture's title is among the first ten; ties count half."""
     left, right = unit_rows(images[own]), unit_rows(texts[own])
     scores = left @ right.T
     mine = np.diag(scores)[:, None]
@@ -109,7 +110,7 @@ def hits(images: Floats, texts: Floats, own: np.ndarray) -> Floats:
 
 
 def ridge(images: Floats, texts: Floats, strength: float) -> tuple[Floats, Floats, Floats]:
-    """Mean and scale of the pictures and the linear map to centred texts, by penalised least squares."""
+    """Mean and scale of the pictures, and the linear map to centred texts, by ridge regression."""
     mean, scale = images.mean(axis=0), (images.std(axis=0) + 1e-4) * np.sqrt(images.shape[1])
     x = (images - mean) / scale
     weights = np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ (texts - texts.mean(axis=0)))
@@ -117,13 +118,13 @@ def ridge(images: Floats, texts: Floats, strength: float) -> tuple[Floats, Float
 
 
 def apply(fitted: tuple[Floats, Floats, Floats], images: Floats) -> Floats:
-    """float32 (n, e): pictures where their titles should be."""
+    """float32 (n, e): pictures mapped into the space of the titles."""
     mean, scale, weights = fitted
     out: Floats = ((images - mean) / scale @ weights).astype(np.float32)
     return out
 
 
 def unaligned(images: Floats, texts: Floats) -> tuple[Floats, Floats]:
-    """Both sides cut to as many columns: what comparing them as they are would give."""
+    """Both sides truncated to the same dimension: the baseline of comparing them directly."""
     width = min(images.shape[1], texts.shape[1])
     return images[:, :width], texts[:, :width]

@@ -1,4 +1,5 @@
-"""`benchmark few-shot`: the first events of a cold category, by closed form, by a head, by LoRA."""
+"""`benchmark few-shot`: learning from the first events of a cold category in closed form, with a head, or
+with LoRA."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.files import write_json, write_text
-from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
+from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import Row, interval_of, result_row
 from crossaisle.evaluate.significance import Bootstrap
@@ -39,11 +40,12 @@ SHOTS = (0, 1, 5, 10, 50, 100)
 SEEDS, CATEGORIES, CASES = 1, 1, 200
 K = 10
 HISTORY = 5
-"""Newest items of a query that are read, in training and in measuring."""
+"""Number of newest items of a query that are read, in training and evaluation."""
 ENCODER_WEIGHT = 0.5
-"""Of an encoder's scores beside TF-IDF's, each over its spread; fixed beforehand, not tuned."""
+"""Weight of an encoder's scores relative to TF-IDF's, each divided by its spread; fixed in advance, not
+tuned."""
 POPULARITY_WEIGHT = 0.3
-"""Of the closed form's popularity, as validation chose it in `cold-category`."""
+"""Weight of popularity in the closed form, as tuned on validation in `cold-category`."""
 FALLBACK, SERVED = "zero_shot", "served"
 LEARNERS: dict[str, Moves] = {"head": "head", "lora": "lora"}
 METHODS = ("closed_form", *LEARNERS)
@@ -52,7 +54,7 @@ _EPOCHS: dict[Moves, int] = {"head": 20, "lora": 4}
 
 Mask = npt.NDArray[np.bool_]
 Gains = dict[str, Floats]
-"""validation/test -> NDCG@10 per case."""
+""""validation"/"test" -> NDCG@10 per case."""
 
 
 def run(
@@ -85,14 +87,14 @@ def run(
 
 @dataclass
 class FewShotStudy:
-    """The largest categories go cold in turn; then k events of the category come back.
+    """The largest categories are made cold in turn; then k events of the category are revealed.
 
-    As in `cold-category`, a tenth of the users each is asked for validation and for test and never
-    trains, and a query holds a user's events of other categories only. All methods are TF-IDF plus one
-    more part, of fixed weight: `zero_shot` the encoder as it comes, `closed_form` also behaviour and
-    popularity borrowed through texts, `head` and `lora` the encoder after training on the k events. What is
-    learned from an event is which of the category's items follows on its user's earlier ones. `served` is
-    the method with the best validation among those that the guard accepts over `zero_shot`, or that one.
+    As in `cold-category`, a tenth of the users each is used for validation and for test, and never for
+    training, and a query contains only a user's events in other categories. All methods are TF-IDF plus one
+    component of fixed weight: `zero_shot` the pretrained encoder, `closed_form` also behaviour and popularity
+    transferred through texts, `head` and `lora` the encoder fine-tuned on the k events. An event teaches
+    which of the category's items follows its user's earlier ones. `served` is the method with the best
+    validation among those that the guard prefers to `zero_shot`, or else `zero_shot`.
     """
 
     dataset: Dataset
@@ -101,22 +103,22 @@ class FewShotStudy:
     seeds: int = SEEDS
     cases: int = CASES
     encoder: str = "minilm"
-    """Read as it is, on onnxruntime."""
+    """The pretrained encoder, run with onnxruntime."""
     backbone: str = "minilm-torch"
-    """The same weights in the form that can be trained."""
+    """The same weights in trainable form."""
     shots: tuple[int, ...] = SHOTS
     folder: Path | None = None
-    """Where the figures of finished trainings are kept until all are there, so that a kill costs one."""
+    """Folder for the results of finished trainings until all are done, so that a kill loses only one."""
     progress: bool = False
     say: Say = silent
     values: dict[tuple[str, int], dict[str, list[Floats]]] = field(default_factory=dict)
-    """(method, shots) -> validation/test -> one float32 (n,) per category, mean over the seeds."""
+    """(method, shots) -> validation/test -> one float32 (n,) per category, averaged over the seeds."""
     verdicts: dict[tuple[str, int], Verdict] = field(default_factory=dict)
     """(method, shots) -> whether it may replace the untrained fallback."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Fills `values` and `verdicts`."""
+        """Computes `values` and `verdicts`."""
         data = self.dataset
         self.say("reading texts with the encoder as it is")
         raw = pretrained(self.encoder).encode(data.item_texts, progress=self.progress)
@@ -189,9 +191,9 @@ class FewShotStudy:
             self.say(f"{name}, {shots} events: {', '.join(shown)}")
 
     def _tuned(self, known: Dataset, question: Question, moves: Moves, seed: int) -> Floats | None:
-        """float32 (n_items, d): vectors of what `question` reads after training, other rows as they were.
+        """float32 (n_items, d): fine-tuned vectors of the items that `question` reads; other rows unchanged.
 
-        None where no event of the category has an earlier one to learn from.
+        None if no event of the category has an earlier one to learn from.
         """
         from crossaisle.training.text.backbone import Backbone
         from crossaisle.training.text.pairs import next_items
@@ -212,7 +214,7 @@ class FewShotStudy:
             whiten=moves != "head",
             seed=seed,
         )
-        # Negatives are drawn inside the category, where each item is as likely: no popularity is known.
+        # Negatives are drawn uniformly inside the category, as no popularity is known.
         catalogue = replace(Catalogue.of(known), counts=question.inside.astype(np.int64))
         trainer = Trainer(
             known,
@@ -242,7 +244,7 @@ class FewShotStudy:
         self.seconds[method] = self.seconds.get(method, 0.0) + time.perf_counter() - start
 
     def rows(self) -> list[Row]:
-        """`ndcg` and `ratio_to_zero_shot` of every method, slices `shots_0`, `shots_1`, ..."""
+        """`ndcg` and `ratio_to_zero_shot` of every method, in slices `shots_0`, `shots_1`, ..."""
         theirs = np.concatenate(self.values[FALLBACK, 0]["test"])
         bootstrap = Bootstrap(n=len(theirs))
         out: list[Row] = []
@@ -273,16 +275,16 @@ class FewShotStudy:
 
 @dataclass(frozen=True)
 class Question:
-    """Cases of one cold category; only its items compete."""
+    """The cases of one cold category; only its items compete."""
 
     inside: Mask
     asked: Mapping[str, EvalCases]
     texts: Mapping[str, Floats]
-    """TF-IDF's scores, float32 (n, n_items)."""
+    """TF-IDF scores, float32 (n, n_items)."""
 
     @property
     def rows(self) -> Rows:
-        """int32: items that have to be read, those of the category and of the histories."""
+        """int32: items to encode, those of the category and of the histories."""
         shown = [cases.histories.item for cases in self.asked.values()]
         rows: Rows = np.union1d(np.flatnonzero(self.inside), np.concatenate(shown)).astype(np.int32)
         return rows
@@ -290,7 +292,7 @@ class Question:
     def gains(
         self, vectors: Floats, lent: Mapping[str, Floats] | None = None, popular: Floats | None = None
     ) -> Gains:
-        """NDCG@10 of TF-IDF plus an encoder's vectors (n_items, d), borrowed behaviour and popularity."""
+        """NDCG@10 of TF-IDF plus an encoder's vectors (n_items, d), transferred behaviour and popularity."""
         out: Gains = {}
         for on, cases in self.asked.items():
             bags = cases.histories.matrix(_DECAY.weights(cases.histories), len(vectors))
@@ -302,18 +304,18 @@ class Question:
                 scores = scores + popular[self.inside]
             place = np.cumsum(self.inside) - 1
             own = scores[np.arange(len(cases)), place[cases.target]]
-            out[on] = ndcg_of_one(middle_rank(scores, own), K)
+            out[on] = ndcg(Relevant.of_one(scores, own), K).astype(np.float32)
         return out
 
     def _level(self, scores: Floats) -> Floats:
-        """The category's scores over their own spread."""
+        """The scores of the category's items, divided by their spread."""
         known = np.nan_to_num(scores[:, self.inside])
         out: Floats = known / np.maximum(known.std(axis=1, keepdims=True), 1e-9)
         return out
 
 
 def newest(cases: EvalCases) -> EvalCases:
-    """The same questions with the newest `HISTORY` items of each history."""
+    """The same cases with each history cut to its newest `HISTORY` items."""
     histories = cases.histories
     short = Histories.of(
         [histories.items_of(row)[-HISTORY:] for row in range(len(cases))], users=histories.user

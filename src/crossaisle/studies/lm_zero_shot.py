@@ -1,4 +1,5 @@
-"""`benchmark lm-zero-shot`: a GPT-like model that never saw the shop ranks short lists by their titles."""
+"""`benchmark lm-zero-shot`: a GPT-like model without training on the shop ranks short lists by their
+titles."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
@@ -18,7 +18,7 @@ from crossaisle.data.splits.carts import cart_cases
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import sample
 from crossaisle.data.vocabulary import Rows
-from crossaisle.evaluate.metrics import ndcg_of_one
+from crossaisle.evaluate.metrics import Relevant, hr, ndcg
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models import registry
@@ -31,15 +31,15 @@ from crossaisle.studies.context import StudyContext
 
 DATASETS = ("s3rec-beauty", "completejourney")
 CASES = 100
-"""Per data set: reading one takes one to two seconds on two cores."""
+"""Cases per data set; each takes one to two seconds on two cores."""
 DRAWN = 15
-"""Wrong answers per list."""
+"""Number of negatives per list."""
 TITLE_TOKENS = 16
 MODEL = "smollm2"
 K = 10
 BASELINE = "tfidf"
 SUMS: dict[str, tuple[str, str]] = {"tfidf_minilm": ("tfidf", "minilm"), "tfidf_lm_pmi": ("tfidf", "lm_pmi")}
-"""Sums of two models' scores, each over its spread in the list: nothing is tuned."""
+"""Sums of two models' scores, each divided by its spread in the list: nothing is tuned."""
 
 
 def run(context: StudyContext) -> list[Row]:
@@ -60,10 +60,10 @@ def run(context: StudyContext) -> list[Row]:
 def questions(
     dataset: Dataset, split: SplitConfig, most: int = CASES, seed: int = 0
 ) -> tuple[Dataset, EvalCases]:
-    """What is known, and test cases with one target each.
+    """The known data, and test cases with one target each.
 
-    Where users have baskets: one to three items of a test basket -> one of its items of another
-    category. Else the user's history -> the next item.
+    If users have baskets: one to three items of a test basket -> one of its items in another category. Else a
+    user's history -> the next item.
     """
     made = split_of(dataset, split)
     cases = made.test
@@ -79,11 +79,11 @@ def questions(
 
 @dataclass
 class ListStudy:
-    """Every model ranks the same lists: the target among items drawn at random, in two ways.
+    """All models rank the same lists: the target among sampled items, sampled in two ways.
 
-    `uniform`: any bought item is as likely to be drawn, so that popularity alone goes far; `by_sales`:
-    in proportion to events, so that popularity alone says nothing. Items of the query or, for baskets,
-    of its categories are not drawn.
+    `uniform`: all bought items are equally likely, so that popularity alone does well; `by_sales`: in
+    proportion to events, so that popularity is uninformative. Items of the query or, for baskets, of its
+    categories are not sampled.
     """
 
     dataset: Dataset
@@ -102,7 +102,7 @@ class ListStudy:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Fills `values`, `first` and `seconds`."""
+        """Computes `values`, `first` and `seconds`."""
         lists = self._lists()
         scores = self._baselines(lists) | self._language_model(lists)
         for name, (left, right) in SUMS.items():
@@ -110,12 +110,15 @@ class ListStudy:
             self.seconds[name] = self.seconds[left] + self.seconds[right]
         own = 1 + np.arange(self.drawn)
         for slice_, columns in (("uniform", own), ("by_sales", own + self.drawn)):
-            ranks = {name: _rank(s[:, :1], s[:, columns]) for name, s in scores.items()}
-            self.values[slice_] = {n: ndcg_of_one(r, K) for n, r in ranks.items()}
-            self.first[slice_] = {n: (r == 1).astype(np.float32) for n, r in ranks.items()}
+            ranked = {
+                name: Relevant.of_one(np.hstack([s[:, :1], s[:, columns]]), s[:, 0])
+                for name, s in scores.items()
+            }
+            self.values[slice_] = {n: ndcg(r, K).astype(np.float32) for n, r in ranked.items()}
+            self.first[slice_] = {n: hr(r, 1).astype(np.float32) for n, r in ranked.items()}
 
     def _lists(self) -> Rows:
-        """int32 (n, 1 + 2 drawn): the target, uniform ones, ones by sales."""
+        """int32 (n, 1 + 2 drawn): the target, uniform negatives, negatives by sales."""
         counts = self.dataset.item_counts.astype(np.float64)
         codes = self.dataset.taxonomy.codes()
         rng = np.random.default_rng([self.seed, 2])
@@ -148,7 +151,7 @@ class ListStudy:
         return out
 
     def _language_model(self, lists: Rows) -> dict[str, Floats]:
-        """With the title's own likelihood taken off, and without."""
+        """Scores with the title's unconditional likelihood subtracted, and without."""
         out = {}
         for name, pmi in (("lm", 0.0), ("lm_pmi", 1.0)):
             start = time.perf_counter()
@@ -161,7 +164,7 @@ class ListStudy:
                     advance(1)
             out[name] = np.nan_to_num(found, nan=float(np.nanmin(found, initial=0.0)))
             self.seconds[name] = time.perf_counter() - start
-        self.seconds["lm_pmi"] += self.seconds["lm"]  # it was spared what the first had read
+        self.seconds["lm_pmi"] += self.seconds["lm"]  # it reused likelihoods that the first had cached
         return out
 
     def rows(self) -> list[Row]:
@@ -194,12 +197,6 @@ class ListStudy:
                     for (metric, k), found in figures.items()
                 ]
         return out
-
-
-def _rank(own: Floats, others: Floats) -> npt.NDArray[np.float64]:
-    """float64 (n,): middle rank of the target's score (n, 1) among others (n, m)."""
-    rank: npt.NDArray[np.float64] = 1 + (others > own).sum(axis=1) + (others == own).sum(axis=1) / 2
-    return rank
 
 
 def _level(scores: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""`RecentSales`: what sold in the days before a history is asked, to everybody or to people like it."""
+"""`RecentSales`: what sold in the days before a query, to everybody or to similar users."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.units import SECONDS_PER_DAY
 
 SPAN = 15.0
-"""Half-lives after which a sale counts nothing."""
+"""Number of half-lives after which a sale no longer counts."""
 LEAST = 0.02
-"""Sales added to every item: an item that did not sell is not infinitely worse than one that did."""
+"""Sales added to every item, so that the logarithm is finite for items that did not sell."""
 RARE = 10.0
-"""People added to those of a category before the root: being one of few says more than one of many."""
+"""Users added to those of a category before the square root, by which rare categories count more."""
 
 
 @dataclass(kw_only=True)
 class RecentSales:
-    """ln(.02 + sales), a sale counting half for each `half_life_days` between it and the history's day.
+    """ln(.02 + sales), where a sale's weight halves for every `half_life_days` before the query.
 
-    Nothing is read that happened on that day or later, so that histories of many years can be asked of one
-    fit: each sees what its shop could have known.
+    Events on or after the day of the query are ignored, so that one fit serves queries from many years: each
+    sees only what its shop could have known.
     """
 
     half_life_days: float
     depth: int | None = None
-    """None: everybody's sales count the same. Else those of people who had a category of the history before,
-    at this level of the taxonomy; 0 the top, -1 the leaves."""
+    """None: all users' sales count equally. Else only those of users who had earlier bought from a category
+    of the history, at this level of the taxonomy; 0 the top, -1 the leaves."""
 
     day_: npt.NDArray[np.int64] = field(init=False, repr=False)
     """int64 (n_events,), ascending."""
@@ -40,7 +40,7 @@ class RecentSales:
     code_: npt.NDArray[np.int32] = field(init=False, repr=False)
     """int32 (n_items,): category, -1 unknown."""
     since_: sparse.csr_matrix = field(init=False, repr=False)
-    """csr float64 (n_categories, n_users): the first day on which a person had a category."""
+    """csr float64 (n_categories, n_users): the first day on which a user had an event in a category."""
 
     def fit(self, dataset: Dataset) -> RecentSales:
         """`ValueError` for events without times."""
@@ -56,7 +56,7 @@ class RecentSales:
         return self
 
     def scores(self, histories: Histories, inside: npt.NDArray[np.bool_]) -> Floats:
-        """float32 (n, items inside). `inside` bool (n_items,): the items that are asked for."""
+        """float32 (n, items inside). `inside` bool (n_items,): the items to score."""
         place = np.where(inside, np.cumsum(inside) - 1, -1)
         kept = np.flatnonzero(place[self.item_] >= 0)
         day, user, item = self.day_[kept], self.user_[kept], place[self.item_[kept]]
@@ -76,13 +76,14 @@ class RecentSales:
         code = self.code_[self.item_]
         known = np.flatnonzero(code >= 0)
         pair = code[known].astype(np.int64) * n_users + self.user_[known]
-        pair, first = np.unique(pair, return_index=True)  # events stand in the order of time
+        pair, first = np.unique(pair, return_index=True)  # events are sorted by time
         shape = (int(self.code_.max(initial=-1)) + 1, n_users)
         day = self.day_[known][first].astype(np.float64)
         return sparse.csr_matrix((day, (pair // n_users, pair % n_users)), shape=shape)
 
     def _likeness(self, items: npt.NDArray[np.int32], weights: Floats, now: float) -> Floats:
-        """float64 (n_users,): the share of the history's categories that each person had before, 0 to 1."""
+        """float64 (n_users,): share of the history's categories that each user had bought from before, 0 to
+        1."""
         code = self.code_[items]
         share = np.bincount(code[code >= 0], weights[code >= 0], self.since_.shape[0])
         out = np.zeros(self.since_.shape[1])

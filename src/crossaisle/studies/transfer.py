@@ -1,4 +1,4 @@
-"""`benchmark transfer`: a supermarket on its first day, with what is known of another one."""
+"""`benchmark transfer`: a supermarket on its first day, with the model of another supermarket."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _BLOCK = 100
 def run(context: StudyContext) -> list[Row]:
     """Writes `out/results.json` and returns its rows.
 
-    The target's events are taken away, all of them: its lists stand on texts, or on texts and the source at
-    default weights. `popularity` has seen the target's events before the test, as the measure of what a
-    shop knows later. Slice `products`: the very product was bought; `types`: one of its leaf category.
+    All events of the target shop are removed: its lists are based on texts only, or on texts and the source
+    shop, with default weights. `popularity` uses the target's events before the test, as a reference for what
+    a shop knows later. Slice `products`: the exact product was bought; `types`: one of its leaf category.
     """
     start = time.perf_counter()
     theirs = context.load(SOURCE)
@@ -53,7 +53,8 @@ def run(context: StudyContext) -> list[Row]:
 def first_day(
     past: Dataset, source: Recommender, *, encoder: str = "minilm", progress: bool = False
 ) -> dict[str, Score]:
-    """Scores for carts by name: `text` and `carried_over` without events of the shop, `popularity` with."""
+    """Scorers for carts by name: `text` and `carried_over` without events of the shop, `popularity` with
+    them."""
     empty = past.with_events(np.zeros(len(past.events), bool))
     settings, config = SplitConfig(), ModelConfig(encoder=encoder, pictures="none")
     alone = fit(empty, split_config=settings, model_config=config, progress=progress).past
@@ -67,7 +68,7 @@ def first_day(
 
 
 def measured(models: Mapping[str, Score], dataset: Dataset, carts: EvalCases, seconds: float) -> list[Row]:
-    """Recall at 10 of each model among products of other categories than the cart's."""
+    """Recall@10 of each model over products in categories other than the cart's."""
     codes, leaf = dataset.taxonomy.codes(), dataset.taxonomy.codes(-1)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in models}
     for start in range(0, len(carts), _BLOCK):

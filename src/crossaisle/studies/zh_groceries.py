@@ -1,7 +1,8 @@
-"""`benchmark zh-groceries`: the type of a Chinese product that is new to the shop, from its name alone.
+"""`benchmark zh-groceries`: predicts the type of a new Chinese product from its name alone.
 
-Each product is held out in turn; its type is that of the nearest prototype (models/scorers/prototypes.py),
-made of the names of the other products and of the types. No purchase is read and nothing is trained.
+Each product is held out in turn; the prediction is the type with the nearest prototype
+(models/scorers/prototypes.py), computed from the names of the other products and of the types. No purchases
+and no training are used.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from crossaisle.studies.context import StudyContext
 NAME = "zh-groceries"
 ENCODER = "use-multilingual"
 MODELS = ("majority", "tfidf", "members_only", "crossaisle")
-"""`members_only`: the encoder alone, a type being the mean of its products."""
+"""`members_only`: the encoder alone, with a type represented by the mean of its products."""
 
 
 def run(context: StudyContext) -> list[Row]:
@@ -57,7 +58,7 @@ def held_out(
     *,
     progress: bool = False,
 ) -> dict[str, Floats]:
-    """Per model, float32 (n,): 1 where a held-out product is given its type, 0 elsewhere."""
+    """Per model, float32 (n,): 1 if a held-out product is assigned its type, else 0."""
     n = len(titles)
     right = {model: np.zeros(n, np.float32) for model in MODELS}
     with bar("placing", n, show=progress) as advance:
@@ -80,11 +81,11 @@ def held_out(
 
 
 def _rows(encoder: TfidfEncoder, texts: Sequence[str]) -> Floats:
-    """float32 (n, vocabulary); a text of unknown words only gives a row of zeros."""
+    """float32 (n, vocabulary); a text with only unknown words gives a row of zeros."""
     dense: Floats = encoder.transform([_spelt(text) for text in texts]).toarray()
     return dense
 
 
 def _spelt(text: str) -> str:
-    """A text and its single characters: in Chinese a character mostly is a word."""
+    """A text followed by its single characters, since most Chinese characters are words."""
     return f"{text} {' '.join(text)}"

@@ -1,1 +1,1 @@
-"""Language models that learn the shop. Only here is torch allowed; serving never needs it."""
+"""Fine-tuning of language models on a shop. Only this package may import torch; serving never needs it."""

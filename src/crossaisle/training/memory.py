@@ -1,4 +1,4 @@
-"""Memory that runs out: the same work in halves, and a word about it."""
+"""Out-of-memory handling: repeats the work in halves, and reports it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RAISED = (torch.OutOfMemoryError, MemoryError, RuntimeError)
 
 
 class Halved(Protocol):
-    """Where a training stands, as far as its batches are concerned."""
+    """The state of a training that concerns batch size."""
 
     step: int
     halvings: int
@@ -26,14 +26,15 @@ class Halved(Protocol):
 
 
 def ran_out(error: Exception) -> bool:
-    """Whether an error of the library says that there is no more memory."""
+    """Whether an exception of the library means out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def halving(step: Callable[[], float], state: Halved, batch: int, note: Say) -> float:
-    """A training step, with half the examples at a time (`state.halvings`) from where memory runs out."""
+    """A training step; when memory runs out, from then on with half the examples at a time
+    (`state.halvings`)."""
     while True:
         try:
             return step()
@@ -50,7 +51,7 @@ def halving(step: Callable[[], float], state: Halved, batch: int, note: Say) -> 
 
 
 def in_halves(read: Callable[[Sequence[Sequence[int]]], Floats], texts: Sequence[Sequence[int]]) -> Floats:
-    """What `read` makes of texts, a row each; where memory runs out, of one half after the other."""
+    """`read` applied to texts, one row each; if memory runs out, to one half after the other."""
     try:
         return read(texts)
     except _RAISED as error:

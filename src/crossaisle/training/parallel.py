@@ -1,7 +1,8 @@
-"""`World`: the processes of a data-parallel training, as `torchrun` or Ray starts them, and where each is.
+"""`World`: the processes of a data-parallel training, started by `torchrun` or Ray, and this one's rank.
 
-Texts are shared out, their vectors gathered, and the loss is that of the whole batch in every process. So a
-step is the step of one process, whatever their number: same examples, same negatives, same weights after it.
+The texts of a batch are distributed, their vectors gathered, and every process computes the loss of the whole
+batch. So a step is the same whatever the number of processes: same examples, same negatives, same weights
+afterwards.
 """
 
 from __future__ import annotations
@@ -23,39 +24,39 @@ from crossaisle.errors import ConfigError
 
 Places = npt.NDArray[np.int64]
 PATIENCE = timedelta(minutes=30)
-"""How long processes wait for each other."""
+"""Timeout for processes waiting for each other."""
 
 
 @dataclass(frozen=True)
 class World:
-    """Which of how many processes this one is; alone by default."""
+    """This process's rank and the number of processes; by default a single one."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
     @property
     def alone(self) -> bool:
-        """Whether there are no others."""
+        """Whether this is the only process."""
         return self.size == 1
 
     def spread(self, make: Callable[[Places], Tensor], lengths: Sequence[int]) -> Tensor:
-        """float (n, d): rows that each process makes its share of, with their gradient.
+        """float (n, d): rows computed in shares by the processes, with gradients.
 
-        `make` gives float (k, d) for places int64 (k,) of the n rows; `lengths` are what they cost. What is
-        worked out from the result must be the same in every process: each gets the whole gradient of its own
-        rows, times `size`, which the mean over the processes (`average`) takes back.
+        `make` returns float (k, d) for the rows at int64 (k,) of n; `lengths` are their costs. Whatever is
+        computed from the result must be the same in every process: each receives the full gradient of its own
+        rows times `size`, which the mean over processes (`average`) cancels.
         """
         if self.alone:
             return make(np.arange(len(lengths)))
-        # By falling length, so that shares cost the same and little of a batch is padding.
+        # Sorted by length, so that shares cost the same and batches contain little padding.
         order = np.argsort(-np.asarray(lengths, np.int64), kind="stable")
         own = order[self.rank :: self.size]
-        # One that has no share of a tiny batch makes a row for nothing: all take part in the exchange.
+        # A process without a share of a tiny batch computes a dummy row: all take part in the exchange.
         made = make(own if len(own) else order[:1])[: len(own)]
         each = -(-len(order) // self.size)
         padded = torch.nn.functional.pad(made.float(), (0, 0, 0, each - len(made)))
@@ -64,7 +65,7 @@ class World:
         return rows[torch.from_numpy(np.argsort(order)).to(rows.device)]
 
     def average(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """The mean of their gradients over all processes, in place; none counts as zero."""
+        """Averages gradients over all processes, in place; a missing one counts as zero."""
         if self.alone:
             return
         moving = list(parameters)
@@ -78,7 +79,7 @@ class World:
             cast(Tensor, parameter.grad).copy_(mean.view_as(parameter))
 
     def agreed(self, value: float, device: torch.device) -> float:
-        """The first process's value, in all of them; NaN if any has NaN."""
+        """The first process's value, in all processes; NaN if any process has NaN."""
         if self.alone:
             return value
         values = torch.zeros(self.size, dtype=torch.float64, device=device)
@@ -87,19 +88,20 @@ class World:
         return float("nan") if bool(values.isnan().any()) else float(values[0])
 
     def start_alike(self, tensors: Iterable[Tensor]) -> None:
-        """The first process's values, in all of them, in place."""
+        """Copies the first process's values to all processes, in place."""
         if not self.alone:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """A barrier: returns when all processes have reached it."""
         if not self.alone:
             dist.barrier()
 
 
 class _Gather(torch.autograd.Function):
-    """(k, d) of each process -> (size, k, d). The gradient is known in every process: no exchange."""
+    """(k, d) of each process -> (size, k, d). Every process knows the whole gradient, so backward needs no
+    exchange."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor, rank: int, size: int) -> Tensor:
@@ -115,9 +117,10 @@ class _Gather(torch.autograd.Function):
 
 
 def device_of(name: str) -> torch.device:
-    """`auto`, `cpu` or `cuda`: auto is a GPU where there is one. Each process of a machine takes its own GPU.
+    """Device for `auto`, `cpu` or `cuda`; auto uses a GPU if available. Each process of a machine gets its
+    own GPU.
 
-    Raises `ConfigError` for another name, and for a GPU that is not there.
+    Raises `ConfigError` for another name, and if there is no such GPU.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--device {name}: must be auto, cpu or cuda")
@@ -130,17 +133,17 @@ def device_of(name: str) -> torch.device:
 
 
 def first_process() -> bool:
-    """Whether this process, one that `torchrun` started or not, is the one that writes and speaks."""
+    """Whether this process, started by `torchrun` or not, is the one that writes files and messages."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """This process in the world that `torchrun` or Ray Train made; alone where neither did.
+    """Joins the world set up by `torchrun` or Ray Train; a world of one if there is none.
 
-    NCCL where each process of the machine has a GPU of its own, else gloo.
+    Uses NCCL if each process of the machine has its own GPU, else gloo.
     """
-    if dist.is_initialized():  # by Ray Train, which also takes it apart
+    if dist.is_initialized():  # by Ray Train, which also shuts it down
         yield World(dist.get_rank(), dist.get_world_size())
         return
     size = int(os.environ.get("WORLD_SIZE", 1))

@@ -1,17 +1,18 @@
-"""The one door to torch and transformers, which are optional."""
+"""Checks that torch and transformers, which are optional, are installed."""
 
 from __future__ import annotations
 
 from crossaisle.errors import MissingDependencyError
 
 EXPORTING = ("onnx", "onnxscript")
-"""What torch needs to write a model that serves without it."""
+"""Packages that torch needs to export a model for serving without torch."""
 
 
 def require(purpose: str = "training", *, exports: bool = False) -> None:
-    """Raises `MissingDependencyError` with the install command unless `crossaisle[train]` is there.
+    """Raises `MissingDependencyError` with the install command unless `crossaisle[train]` is installed.
 
-    `exports`: the result is to serve without torch, which is not found out only after the training.
+    `exports`: also checks what the export for serving without torch needs, so that it does not fail after a
+    long training.
     """
     import importlib.util
 

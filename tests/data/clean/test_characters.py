@@ -79,7 +79,7 @@ def test_chinese_is_brought_to_one_script_and_japanese_is_left_alone() -> None:
 
 @settings(deadline=None)  # the first texts wait for ftfy
 @given(TEXTS)
-def test_twice_is_once(texts: list[str]) -> None:
+def test_cleaning_twice_changes_nothing_more(texts: list[str]) -> None:
     for step in (narrowed, compatible, mended):
         once = step(texts)
         assert step(once) == once, step.__name__

@@ -1,4 +1,4 @@
-"""Twins, variants and groups; users that are no people; attributes of users; ids."""
+"""Duplicates, variants and groups; robots among users; attributes of users; ids."""
 
 from __future__ import annotations
 
@@ -190,6 +190,6 @@ def test_ids_are_matched_by_form_by_letters_and_by_elimination() -> None:
     assert found["保管产品"].confidence == 0.9
 
 
-def test_what_could_be_two_things_is_neither() -> None:
+def test_an_ambiguous_id_is_matched_to_neither_candidate() -> None:
     assert matched({"ABC": 1}, ["abc", "Abc", "x"], {"x"}) == []
     assert matched({"1000001": 1}, ["1000002", "1000003"], {"1000003"}) == []

@@ -1,4 +1,4 @@
-"""Every kind of bad input of the issue: a clear error, or set aside with a reason."""
+"""Every kind of bad input is a clear error, or is set aside with a reason."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def test_blank_file(load: Any, text: str) -> None:
 
 
 def test_header_only(load: Any) -> None:
-    with pytest.raises(DataError, match=r"events\.csv: there is a header but no row"):
+    with pytest.raises(DataError, match=r"events\.csv: there is a header but no readable row"):
         load("user_id,item_id\n", items=None)
-    with pytest.raises(DataError, match=r"items\.csv: there is a header but no row"):
+    with pytest.raises(DataError, match=r"items\.csv: there is a header but no readable row"):
         load(items="item_id,title\n")
 
 
@@ -144,9 +144,7 @@ def test_a_small_file_that_unpacks_to_a_huge_one_is_given_up(load: Any, name: st
     limits = ReadLimits(unpacked=1_000_000)
     start = EVENTS.encode() if "csv" in name else b'{"user_id": "1", "item_id": "a"}\n'
     bomb = gzip.compress(start + b"\n" * 20_000_000, 9)
-    message = (
-        rf"{name}: unpacks to more than \d+ MB, 200 times its size: if it is what it should be, unpack it"
-    )
+    message = rf"{name}: unpacks to more than \d+ MB, 200 times its size: if this is expected, unpack it"
     with pytest.raises(DataError, match=message):
         load(bomb, event_file=name, limits=limits)
     with pytest.raises(DataError, match=message):
@@ -387,8 +385,8 @@ def test_one_category_one_user_single_events(load: Any) -> None:
     items = "item_id,title,categories\na,Apple,Food\nb,Bread,Food\n"
     done = load("user_id,item_id\n1,a\n", items=items)
     text = " ".join(done.report["warnings"])
-    assert "one category only ('Food')" in text
-    assert "one user only" in text
+    assert "only one category ('Food')" in text
+    assert "only one user" in text
     assert "1 of 1 users have a single event" in text
     assert done.report["category_depth"] == 1
 
@@ -477,7 +475,7 @@ def test_what_happened_is_told_in_sentences(load: Any) -> None:
     told = spoken(done.report)
     assert "events: 4 of 5 rows kept; set aside: unknown_item 1" in told
     assert "items: values repaired: unreadable_price 1" in told
-    assert "note: there is one user only: nothing can be learned from what others do" in spoken(
+    assert "note: there is only one user: nothing can be learned from other users" in spoken(
         load(events_with(["2024-01-01"])).report
     )
 

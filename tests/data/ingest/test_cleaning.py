@@ -1,4 +1,4 @@
-"""`[data.clean]` within an import: ids survive, nothing is lost without a row, twice is once."""
+"""`[data.clean]` within an import: ids survive, every change is listed, a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_group_that_is_hardly_one_product_is_named(n: int, warns: bool) -> Non
     told = [w for w in imported(items, {}).report["warnings"] if w.startswith("group ")]
     assert told == (
         [
-            f"group 'default' has {n} of {n + 2} items: lists show one item of a group; "
+            f"group 'default' has {n} of {n + 2} items: lists show only one item of a group; "
             "is group_id the right column?"
         ]
         if warns
@@ -208,7 +208,7 @@ def test_robots_are_set_aside_with_a_reason(mode: str, left: int) -> None:
     )
     done = imported(items, {"robots": mode}, robot_events())
     assert done.dataset.n_users == left
-    named = [w for w in done.report["warnings"] if "hardly people" in w]
+    named = [w for w in done.report["warnings"] if "look like robots" in w]
     assert bool(named) == (mode != "off")
     if mode == "on":
         assert done.report["tables"]["events"]["set_aside"] == {"robot": 1500}

@@ -40,10 +40,10 @@ def put(path: Path, content: str | bytes) -> Path:
 
 DAMAGED: dict[str, tuple[bytes, str]] = {
     "bad.zip": (b"PK\x03\x04" + b"x" * 200, "cannot be read as a zip file"),
-    "nul.csv": (b"\0" * 500, "NUL bytes in the first line: this is no text, or damaged"),
+    "nul.csv": (b"\0" * 500, "NUL bytes in the first line: this is not a text file, or it is damaged"),
     "appended.csv.gz": (
         gzip.compress(LOG.encode()) + b"garbage",
-        "bytes follow that are not gzip: damaged, or something was appended",
+        "trailing bytes are not gzip: the file is damaged, or something was appended",
     ),
     "cut.csv.gz": (gzip.compress(LOG.encode() * 1000)[:-20], "ended before the end-of-stream marker"),
     "no.csv.gz": (b"user_id,item_id\n1,a\n", "Not a gzipped file"),
@@ -52,7 +52,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
         "row 1: begins with the byte order mark of utf-8, but byte 3 is not utf-8",
     ),
     "cut.parquet": (b"PAR1xxxx", "cannot be read as parquet"),
-    "cut.json": (b'[{"a": 1},', "neither one JSON object a line nor a JSON array"),
+    "cut.json": (b'[{"a": 1},', "neither one JSON object per line nor a JSON array"),
 }
 
 
@@ -86,8 +86,8 @@ def test_a_name_that_leads_out_of_the_zip_file(tmp_path: Path) -> None:
         archive.writestr("none.csv", "")
     done = load(path)
     assert len(done.dataset.raw.events) == 2
-    assert warned(done, "named as if they lay outside of the zip file (4): ../../evil.csv, /etc/evil.csv")
-    assert warned(done, "left out, of no known format (1): picture.png")
+    assert warned(done, "with paths outside the zip file (4): ../../evil.csv, /etc/evil.csv")
+    assert warned(done, "left out, of unknown format (1): picture.png")
     assert warned(done, "left out, empty (1): none.csv")
 
 
@@ -95,17 +95,19 @@ def test_what_a_folder_holds_beside_tables_is_said(tmp_path: Path) -> None:
     for name, content in {"a.csv": LOG, "b.csv": "", "c.xlsx": "PK"}.items():
         put(tmp_path / "logs" / name, content)
     done = load(tmp_path / "logs")
-    assert warned(done, "logs: left out, of no known format (1): c.xlsx")
+    assert warned(done, "logs: left out, of unknown format (1): c.xlsx")
     assert warned(done, "logs: left out, empty (1): b.csv")
-    with pytest.raises(ConfigError, match=r"c\.xlsx: unknown format: save it as CSV"):
+    with pytest.raises(DataError, match=r"c\.xlsx: cannot be read as a workbook"):
         load(tmp_path / "logs" / "c.xlsx")
+    with pytest.raises(ConfigError, match=r"d\.numbers: unknown format: save it as CSV"):
+        load(put(tmp_path / "logs" / "d.numbers", "PK"))
 
 
 def test_a_folder_called_like_a_file(tmp_path: Path) -> None:
     put(tmp_path / "log.csv" / "part-0.csv", LOG)
     assert len(load(tmp_path / "log.csv").dataset.raw.events) == 2
     (tmp_path / "none.csv").mkdir()
-    with pytest.raises(DataError, match=r"none\.csv: the folder holds no file of a table"):
+    with pytest.raises(DataError, match=r"none\.csv: the folder holds no table file"):
         load(tmp_path / "none.csv")
     put(tmp_path / "empty.csv" / "part-0.csv", "")
     with pytest.raises(DataError, match=r"empty\.csv: the folder holds only empty files"):

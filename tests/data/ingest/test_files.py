@@ -56,7 +56,7 @@ def test_a_column_that_one_file_lacks_is_empty_there(months: Path) -> None:
     (months / "2024-09.csv").write_text("item_id,user_id,time,kind\na,1,2024-09-01,view\n")
     done = load(months, path="2024-*.csv")
     assert sorted(done.dataset.kinds) == ["purchase", "view"]
-    assert warned(done, "2024-10.csv: has no column 'kind': empty there")
+    assert warned(done, "2024-10.csv: has no column 'kind', so it is empty there")
 
 
 def test_only_the_first_of_several_files_has_a_header(months: Path) -> None:
@@ -64,7 +64,7 @@ def test_only_the_first_of_several_files_has_a_header(months: Path) -> None:
         (months / name).write_text(MONTHS[name])
     done = load(months, path="2024-*.csv")
     assert len(done.dataset.raw.events) == 4
-    assert warned(done, "2024-11.csv: has no header, its columns are those of")
+    assert warned(done, "2024-11.csv: has no header; its columns are taken from")
     assert not warned(done, "looks like data")
     rejected = done.rejected.select("row", "rule").sort("row").rows()
     assert rejected == [(2, "too_few_fields"), (3, "missing_user_id")]
@@ -80,6 +80,7 @@ def test_a_zip_file_holds_tables(months: Path) -> None:
     done = load(months, path="all.zip/export/2024-09.csv")
     assert len(done.dataset.raw.events) == 2
     assert done.report["tables"]["events"]["file"].endswith("all.zip/export/2024-09.csv")
+    assert len(load(months, path="all.zip/export/2024-*.csv").dataset.raw.events) == 4
     with pytest.raises(DataError, match=r"all\.zip: the zip file holds no file 'other\.csv'"):
         load(months, path="all.zip/other.csv")
     (months / "bad.zip").write_bytes((months / "all.zip").read_bytes()[:100])
@@ -106,7 +107,7 @@ def test_files_that_are_no_table_are_named(tmp_path: Path, months: Path) -> None
     with pytest.raises(DataError, match=r"2023-\*\.csv: no file fits the pattern"):
         load(months, path="2023-*.csv")
     (months / "none").mkdir()
-    with pytest.raises(DataError, match=r"none: the folder holds no file of a table"):
+    with pytest.raises(DataError, match=r"none: the folder holds no table file"):
         load(months, path="none")
     with pytest.raises(ConfigError, match="path must name at least one file"):
         load(months, path=[])
@@ -208,7 +209,7 @@ def test_json_as_lines_as_an_array_and_as_python_writes_it(tmp_path: Path, form:
 
 
 def test_a_broken_array(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="neither one JSON object a line nor a JSON array"):
+    with pytest.raises(DataError, match="neither one JSON object per line nor a JSON array"):
         import_texts(tmp_path, events='[{"user_id": 1},\n', events_file="events.json")
 
 
@@ -286,3 +287,19 @@ def test_a_column_of_the_file_counts_more_than_its_folder(tmp_path: Path) -> Non
     (tmp_path / "log" / "user_id=folder").mkdir(parents=True)
     (tmp_path / "log" / "user_id=folder" / "x.csv").write_text("user_id,item_id\nfile,a\n")
     assert list(load(tmp_path, path="log").dataset.user_ids.all) == ["file"]
+
+
+def test_what_crossaisle_wrote_is_no_table(months: Path) -> None:
+    load(months, path="2024-*.csv")
+    run, model = months / "runs" / "one", months / "model"
+    for folder, marked in (
+        (run, "run.json"),
+        (model, "manifest.json"),
+        (months / "import", "rejected.parquet"),
+    ):
+        (folder / "deep").mkdir(parents=True)
+        (folder / marked).write_text('{"format": "crossaisle"}')
+        (folder / "deep" / "lists.csv").write_text("a,b\n1,2\n")
+    done = load(months, path=".")
+    assert len(done.dataset.raw.events) == 4
+    assert warned(done, "left out, written by crossaisle (3): import, model, runs/one")

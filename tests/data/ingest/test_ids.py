@@ -61,12 +61,12 @@ def test_lost_leading_zeros_are_named(tmp_path: Path) -> None:
     events = "user_id,item_id\n1,123\n2,124\n3,x\n"
     done = import_texts(tmp_path, items, events)
     assert warned(
-        done, "2 unknown ids differ from known ones in leading zeros only, such as '123' and '00123'"
+        done, "2 unknown ids differ from known ids only in leading zeros, such as '123' and '00123'"
     )
-    with pytest.raises(DataError, match=r"none of 2 events .* leading zeros only"):
+    with pytest.raises(DataError, match=r"none of 2 events .* only in leading zeros"):
         import_texts(tmp_path, items, "user_id,item_id\n1,123\n2,124\n")
     done = import_texts(tmp_path, items, "user_id,item_id\n1,X\n2,00124\n")
-    assert warned(done, "1 unknown ids differ from known ones in upper and lower case only")
+    assert warned(done, "1 unknown ids differ from known ids only in upper and lower case")
 
 
 def test_an_id_that_is_a_list_is_set_aside_among_good_ones() -> None:
@@ -74,7 +74,7 @@ def test_an_id_that_is_a_list_is_set_aside_among_good_ones() -> None:
     done = import_frames(None, events)
     assert done.rejected.select("row", "rule", "value").rows() == [(2, "list_as_id", '["a", "b"]')]
     nested = pl.DataFrame({"user_id": ["1"], "item_id": [["a", "b"]]})
-    with pytest.raises(DataError, match=r"a list or an object is no id: set explode = 'item_id'"):
+    with pytest.raises(DataError, match=r"a list or an object is not an id: set explode = 'item_id'"):
         import_frames(None, nested)
 
 

@@ -37,7 +37,7 @@ def test_two_paths_in_one_cell() -> None:
 def test_several_paths_in_a_cell_without_a_separator_are_told(sign: str) -> None:
     cells = [f"Shop{sign}Shop/Kitchen{sign}Shop/Sale", "Shop/Bath"]
     _, done = paths_of(cells, category_separator="/")
-    assert warned(done, f"with {sign!r} between them, and were read as one path: set path_separator")
+    assert warned(done, f"separated by {sign!r}, but were read as one path: set path_separator")
     commas = ["Food, Beverages & Tobacco > Beverages", "Food, Beverages & Tobacco > Food Items", "Cups, Mugs"]
     assert not warned(paths_of(commas)[1], "path_separator")
 
@@ -85,13 +85,13 @@ def test_entities_are_read_before_separators() -> None:
 @pytest.mark.parametrize(
     ("cell", "hint"),
     [
-        ("Dep{}/Sub{}", "if '/' stands between levels, set category_separator"),
+        ("Dep{}/Sub{}", "if '/' separates levels, set category_separator"),
         ("Own {}", "is this the right column"),
     ],
 )
 def test_a_category_for_each_item_is_told(cell: str, hint: str) -> None:
     _, done = paths_of([cell.format(n, n) for n in range(25)])
-    assert warned(done, "nearly every item has one of its own; " + hint)
+    assert warned(done, "nearly every item has its own; " + hint)
     _, done = paths_of([cell.format(n % 12, n % 12) for n in range(25)])
     assert not warned(done, "nearly every item")
 
@@ -107,7 +107,7 @@ def test_a_table_of_categories_gives_the_paths(tmp_path: Path) -> None:
     home = ("Home", "Kitchen", "Mugs")
     expected = ((home,), (home[:2],), (("777",),), (), (("Odd",),), (("B", "A"),))
     assert done.dataset.taxonomy.paths == expected
-    assert warned(done, "2 categories stand above themselves, such as '7'")
+    assert warned(done, "2 categories are their own ancestors, such as '7'")
     with pytest.raises(DataError, match=r"tree\.csv, column 'parent': category_tree: no such column"):
         import_texts(tmp_path, items, EVENTS, category_tree={"path": "tree.csv", "id": "categoryid"})
 
@@ -168,4 +168,4 @@ def test_a_price_says_its_currency_before_the_column_does(tmp_path: Path) -> Non
     items = "item_id,price,currency\na,1.50,EUR\nb,$2.00,EUR\nc,3.00,USD\nd,4.00,EUR\n"
     done = import_texts(tmp_path, items=items)
     assert done.dataset.items["currency"].to_list() == ["EUR", "$", "USD", "EUR"]
-    assert warned(done, "min_price and max_price hold for EUR: 2 items priced in other currencies")
+    assert warned(done, "min_price and max_price apply to EUR: 2 items priced in other currencies")

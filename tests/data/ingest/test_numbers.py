@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossaisle.data.ingest.ledger import Ledger
-from crossaisle.data.ingest.values.numbers import NumberReader
+from crossaisle.data.ingest.values.numbers import NumberReader, currency_codes
 from crossaisle.errors import ConfigError, DataError
 from tests.data.ingest.shops import import_texts, warned
 
@@ -42,6 +43,10 @@ def read(*texts: str | None, decimal: str | None = None) -> tuple[list[float | N
         (["₹1,25,000.50", "₹1,25,000", "1,250"], [125000.5, 125000.0, 1250.0]),
         (["12,- €", "CHF 12.–"], [12.0, 12.0]),
         (["US$ 9.99", "9.99 kr", "R$1.5"], [9.99, 9.99, 1.5]),
+        (["9.99 Euro", "9.99 eur", "Usd 5", "Rs. 1,299.00"], [9.99, 9.99, 5.0, 1299.0]),
+        (["１２．５０", "￥１，２００．００", "9.5"], [12.5, 1200.0, 9.5]),
+        (["١٢٫٥٠", "١٬٢٣٤٫٥٠", "١٢"], [12.5, 1234.5, 12.0]),
+        (["१२.५०", "১২"], [12.5, 12.0]),
     ],
 )
 def test_certain_numbers(texts: list[str], numbers: list[float]) -> None:
@@ -59,7 +64,7 @@ def test_what_can_be_read_in_two_ways_is_said() -> None:
     numbers, warnings = read("1.250", "2.500")
     assert numbers == [1.25, 2.5]
     assert warnings == [
-        "f.csv, column 'price': '1.250' can be read in two ways and was read with a decimal point: "
+        "f.csv, column 'price': '1.250' is ambiguous and was read with a decimal point: "
         "set decimal to '.' or ','"
     ]
     assert read("1.250", "2.500", decimal=",") == ([1250.0, 2500.0], [])
@@ -109,7 +114,7 @@ def test_a_column_of_both_signs_is_read_value_by_value() -> None:
     numbers, warnings = read("1,50", "2.50", "1.299,00", "1,299.00", "1.250")
     assert numbers == [1.5, 2.5, 1299.0, 1299.0, 1.25]
     assert "decimal points and commas both occur; numbers such as '1,50'" in warnings[0]
-    assert "can be read in two ways with a decimal point" in warnings[0]
+    assert "ambiguous ones with a decimal point" in warnings[0]
     assert read("1,50", "1.50", decimal=",")[0] == [1.5, None]
 
 
@@ -123,6 +128,29 @@ def test_another_sign_in_a_later_batch_is_read_and_said() -> None:
 
 def test_several_currencies_are_said() -> None:
     assert "several currencies (EUR, USD)" in read("1.50 EUR", "2.50 USD")[1][0]
+
+
+def test_one_currency_written_in_several_ways_is_one() -> None:
+    reader = NumberReader("f.csv", "price", None, ())
+    values = pa.array(["5 €", "5 Euro", "EUR 5", "5 eur", "￡ 5", "£5", "5 kr", "5 kr."])
+    reader.read(values)
+    assert reader.currencies == {"EUR": 4, "GBP": 2, "kr": 2}
+    assert reader.currency(values).to_list() == ["EUR"] * 4 + ["GBP"] * 2 + ["kr"] * 2
+    said = currency_codes(pl.Series(["euro", "EURO", "€", "eur", "xyz", "much", "kr.", None]))
+    assert said.to_list() == ["EUR"] * 4 + ["XYZ", None, "kr", None]
+
+
+def test_currencies_of_rows_that_are_not_kept_are_none_of_the_shop(tmp_path: Path) -> None:
+    items = "item_id,price\n,5 €\n,6 $\na,7\nb,8\n"
+    done = import_texts(tmp_path, items=items, events="user_id,item_id\nu,a\n")
+    assert "currency" not in done.dataset.items.columns
+
+
+def test_a_price_and_a_column_that_name_two_currencies_are_told(tmp_path: Path) -> None:
+    items = "item_id,price,currency\na,7 EUR,USD\nb,8,USD\nc,9 usd,USD\n"
+    done = import_texts(tmp_path, items=items, events="user_id,item_id\nu,a\n")
+    assert done.dataset.items["currency"].to_list() == ["EUR", "USD", "USD"]
+    assert done.report["tables"]["items"]["repaired"]["two_currencies"] == 1
 
 
 def test_a_comma_after_a_doubtful_batch_is_an_error() -> None:

@@ -46,7 +46,7 @@ def test_quotes_that_seem_to_enclose_values_are_said(tmp_path: Path) -> None:
 
 def test_lines_that_vanish_within_quotes_are_counted(tmp_path: Path) -> None:
     done = import_texts(tmp_path, table(",", TITLES))
-    assert warned(done, "items.csv: 6 lines are 4 rows, the other 2 stand within quotes")
+    assert warned(done, "items.csv: 6 lines make 4 rows: the other 2 are inside quotes")
     whole = import_texts(tmp_path, table(",", TITLES), items_are={"quote": ""})
     assert whole.dataset.items["title"].to_list() == TITLES
     assert not warned(whole, "quotes")

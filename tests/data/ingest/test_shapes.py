@@ -101,10 +101,10 @@ def test_analytics_events_with_nested_names(tmp_path: Path) -> None:
     [
         (
             "items",
-            "a list or an object is no id: set explode = 'items' and map .* such as 'items.item_id'",
+            "a list or an object is not an id: set explode = 'items' and map .* such as 'items.item_id'",
         ),
         ("items.item_id", "no such column: 'items' holds lists, set explode = 'items'"),
-        ("ecommerce", "a list or an object is no id"),
+        ("ecommerce", "a list or an object is not an id"),
     ],
 )
 def test_a_list_is_never_an_id(tmp_path: Path, column: str, rule: str) -> None:
@@ -128,7 +128,7 @@ def test_single_rows_that_hold_no_list_are_set_aside(tmp_path: Path) -> None:
 
 
 def test_what_is_no_list_cannot_be_unfolded(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"column 'time': explode: not a list in JSON \(found '2024-01-01'\)"):
+    with pytest.raises(DataError, match=r"column 'time': explode: not a JSON list \(found '2024-01-01'\)"):
         import_texts(tmp_path, events_are={"explode": "time"})
     with pytest.raises(DataError, match=r"explode: no such column \(did you mean 'time'\?\)"):
         import_texts(tmp_path, events_are={"explode": "tim"})

@@ -84,7 +84,7 @@ LAUGHS = (
     [
         (RSS[:-40], "cannot be read as XML (unclosed token: line 8"),
         (RSS.replace("</g:price>", "</price>"), "cannot be read as XML (mismatched tag"),
-        ("<x><y/></x>", "no product in it: none of the elements item, entry"),
+        ("<x><y/></x>", "no product found: it has none of the elements item, entry"),
         (LAUGHS, "cannot be read as XML (limit on input amplification"),
         (
             '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]><x><item><id>&e;</id></item></x>',

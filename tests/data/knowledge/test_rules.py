@@ -78,7 +78,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     [
         (
             "gos with,A,B,,,",
-            "rule must be 'goes with' or 'never with' or 'staple' (did you mean 'goes with'?)",
+            "rule must be 'goes with', 'never with' or 'staple' (did you mean 'goes with'?)",
         ),
         ("goes with,A,B,,1.5,", "line 2: strength must be a number from 0 to 1, such as 0.8, or empty"),
         ("goes with,A,B,,nan,", "strength must be a number from 0 to 1"),
@@ -88,8 +88,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         ("staple,A,B,,,", "a staple goes with everything: leave 'to' empty, or write goes with (found 'B')"),
         ("never with,A,a,,,", "from and to are the same"),
         ("goes with,A,B,,0.5,likes, both", "7 cells for 6 columns"),
-        ("goes with,A,B,,,\nnever with,b,A,,,", "line 3: line 2 says 'goes with' of the same pair"),
-        ("goes with,A,B,,0.5,\ngoes with,B,A,one way,0.6,", "line 3: line 2 is about the same pair"),
+        ("goes with,A,B,,,\nnever with,b,A,,,", "line 3: line 2 already says 'goes with' of the same pair"),
+        ("goes with,A,B,,0.5,\ngoes with,B,A,one way,0.6,", "line 3: line 2 is already about the same pair"),
     ],
 )
 def test_wrong_lines_are_named(tmp_path: Path, line: str, says: str) -> None:
@@ -205,12 +205,12 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
         ('goes with,A,B,,,"open\ngoes with,C,D,,,\n', 'line 2: a quote (") is opened here and never closed'),
         (
             'goes with,A,B,,,"open\ngoes with,C,D,,,"a, b"\n',
-            'line 2: a quote (") is opened here and closed amid the text of line 3: close it before',
+            'line 2: a quote (") is opened here and closed in the middle of line 3: close it earlier',
         ),
         ('goes with,"A\nB",C,,,"open\nx\n', 'line 3: a quote (") is opened here and never closed'),
         (
             'goes with,A,B,,,"5" wide"\n',
-            'line 2: a quote (") is opened here and closed amid the text of line 2',
+            'line 2: a quote (") is opened here and closed in the middle of line 2',
         ),
     ],
 )

@@ -39,9 +39,9 @@ def test_full_agreement_is_one_also_with_one_label():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("item_a,item_b,label\n", "needs the columns label, annotator"),
+        ("item_a,item_b,label\n", "needs the columns label and annotator"),
         (HEAD + "a,b,1,ann\na,c,maybe,ann\n", r"line 3: label must be 1 or 0, yes or no \(found 'maybe'\)"),
-        (HEAD + "a,b,1,ann\na,b,0,ann\n", "line 3: 'ann' labels a, b both ways"),
+        (HEAD + "a,b,1,ann\na,b,0,ann\n", "line 3: 'ann' labels a, b both yes and no"),
         (HEAD + "a,,1,ann\n", "line 2: an id or the annotator is empty"),
         (HEAD + "a,b,1\n", "line 2: an id or the annotator is empty"),
         ("", "found none"),

@@ -88,7 +88,7 @@ RULE = {"id": "a", "action": "never", "items": ["Milk"]}
         ({"since": "2026-02-01", "until": "2026-01-01"}, "since must not be later than until"),
         ({"placements": ["foryou"]}, "unknown value 'foryou' (did you mean 'for_you'?)"),
         ({"items": []}, "items must name at least one category"),
-        ({"items": ["Words: "]}, "items: 'Words:' names no word"),
+        ({"items": ["Words: "]}, "items: 'Words:' needs at least one word"),
         ({"items": [" "]}, "items: a name must have 1 to 500 characters (found ' ')"),
         ({"id": "two words"}, "id must be up to 64 letters"),
         ({"action": "pin"}, "pin needs position: 1 is the first place"),
@@ -209,7 +209,7 @@ def test_a_name_that_the_shop_does_not_have_is_one_clear_line() -> None:
         check_names(RuleSet.of([RULE | {"items": ["Mlik", "Bred"]}], "f"), SHOP, "rules.toml")
     assert str(caught.value) == (
         "rules.toml, rule 'a': unknown category or item 'Mlik' (did you mean 'Milk'?); "
-        "1 more unknown name(s): crossaisle rules check names all"
+        "1 more unknown name(s): crossaisle rules check lists them all"
     )
     check_names(RuleSet.of([RULE | {"items": ["words:nothing"]}], "f"), SHOP, "words may match later")
 
@@ -241,7 +241,7 @@ def test_check_says_what_each_rule_matches(tmp_path: Path) -> None:
     counts = {rule["id"]: rule["matches"] for rule in found.rules}
     assert counts == {"a": 6, "b": 6, "c": 1, "d": 6}
     assert found.rules[0]["notices"] == ["words:no such: no title has these words"]
-    assert found.rules[3]["notices"] == ["1 item(s) are on both sides and never stand beside each other"]
+    assert found.rules[3]["notices"] == ["1 item(s) are on both sides and never appear together"]
     assert all(title.startswith("fresh milk number") for title in found.rules[0]["examples"])
     assert found.unknown == ("rule 'b': unknown category or item 'Brd' (did you mean 'Bread'?)",)
     assert [line.split(" are about ")[0] for line in found.contradictions] == [

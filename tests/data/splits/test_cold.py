@@ -1,4 +1,4 @@
-"""Cold starts made on purpose: nothing of what is hidden is left to learn from or to ask with."""
+"""Planted cold starts: nothing hidden remains in training or in queries."""
 
 import numpy as np
 import pytest

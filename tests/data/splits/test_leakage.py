@@ -55,6 +55,19 @@ def rules(found: Split, data: Dataset | None = None) -> set[tuple[str, str]]:
     return {(leak.rule, leak.where) for leak in leaks(found, data)}
 
 
+def test_items_that_only_the_test_keeps_are_told():
+    """Every item has two users; one of them only with the second user's last event."""
+    first, second = list(range(120)), [*range(119), 119]
+    rows = [(0, item, float(day)) for day, item in enumerate(first)]
+    rows += [(1, item, float(day)) for day, item in enumerate(second)]
+    data = made(rows, ["A"] * 120)
+    found = split(data, "leave_last_out")
+    (leak,) = (leak for leak in leaks(found, data) if leak.rule == "catalogue of the test")
+    assert (leak.count, leak.where, leak.hard) == (1, "test", False)
+    assert "every item has 2 users or more" in leak.example
+    assert "catalogue of the test" in " ".join(check_leaks(found, data))
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_no_protocol_leaks(protocol: str):
     data, found = parts(protocol)

@@ -1,4 +1,4 @@
-"""Kept sums of vectors: whatever happens to a history, what a new sum gives."""
+"""Cached sums of vectors equal new sums, whatever happens to a history."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def weights(several: Weights) -> ItemWeights:
 
 @settings(deadline=None)
 @given(batches)
-def test_sums_are_those_of_the_history_of_now(asked: list[list[tuple[int, dict[int, float]]]]) -> None:
+def test_sums_are_those_of_the_current_history(asked: list[list[tuple[int, dict[int, float]]]]) -> None:
     kept = FoldedQueries()
     for batch in asked:
         users, query = np.array([user for user, _ in batch], np.int32), [one for _, one in batch]
@@ -52,7 +52,7 @@ def test_one_more_item_costs_one_vector() -> None:
     np.testing.assert_allclose(found[0], VECTORS[:8].sum(axis=0) + 2 * VECTORS[12], rtol=1e-5)
 
 
-def test_sums_of_sums_are_made_anew_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sums_are_recomputed_after_so_many_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folded, "CHANGES", 3)
     kept, user, history = FoldedQueries(), np.array([5], np.int32), dict.fromkeys(range(10), 1.0)
     kept.of(user, weights([history]), VECTORS)
@@ -65,7 +65,7 @@ def test_sums_of_sums_are_made_anew_now_and_then(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(kept.of(user, weights(query), doubled), matrix(query) @ doubled, rtol=1e-5)
 
 
-def test_the_longest_kept_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_sums_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folded, "KEPT", 2)
     kept = FoldedQueries()
     for user in range(5):

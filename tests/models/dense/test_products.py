@@ -1,4 +1,4 @@
-"""Products of few queries with many rows: what BLAS says of them, whichever way they are made."""
+"""Products of few queries with many rows equal those of BLAS, whichever way they are computed."""
 
 from __future__ import annotations
 

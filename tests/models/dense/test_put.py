@@ -10,7 +10,7 @@ from crossaisle.models.dense.put import put
 
 @pytest.mark.parametrize("value", [0.0, -np.inf, np.nan, 1.5, -0.0])
 @pytest.mark.parametrize("shape", [(0,), (7,), (3, 1000)])
-def test_it_is_an_assignment(value: float, shape: tuple[int, ...]) -> None:
+def test_put_equals_assignment_by_mask(value: float, shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=shape).astype(np.float32)
     scores[rng.random(shape) < 0.2] = np.nan
@@ -23,7 +23,7 @@ def test_it_is_an_assignment(value: float, shape: tuple[int, ...]) -> None:
 
 
 def test_rows_and_every_second_column() -> None:
-    """Views are written through."""
+    """Writing to a view changes the array."""
     scores = np.ones((4, 6), np.float32)
     where = np.zeros((4, 6), bool)
     where[1:3, 2] = True

@@ -112,7 +112,7 @@ def test_all_dimensions_are_read_where_fewer_miss_the_best(
 
 
 def test_nothing_is_looked_for_where_no_other_part_is_rough() -> None:
-    """Neither directions nor the library that multiplies: most shops have no use for them."""
+    """Neither the directions nor the multiplication library is loaded: most shops do not need them."""
     shop, words = tiny_shop(users=20), TfidfSimilarity()
     blend = Blend(parts={"popularity": Popularity(), "tfidf": words}).fit(shop)
     replace(blend, weights={"for_you": {"popularity": 1.0, "tfidf": 1.0}}).measure_rough(shop.histories(), 10)

@@ -1,4 +1,4 @@
-"""Leaves found by bits are those that LightGBM walks to: scores are equal, bit for bit."""
+"""Leaves found with bit masks are those LightGBM reaches: scores are equal, bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates that are chosen by rough scores are those of exact scores, also at the edge."""
+"""Candidates chosen by rough scores are those of exact scores, also at the cut-off."""
 
 from __future__ import annotations
 

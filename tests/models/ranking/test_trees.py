@@ -1,4 +1,4 @@
-"""Texts of trees: what LightGBM wrote is taken, and nothing that would have it leave its memory."""
+"""Tree files: what LightGBM wrote is accepted, and nothing that would make it read outside its memory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_split_between_known_and_unknown_is_read() -> None:
 
 
 @pytest.mark.parametrize("objective", ["lambdarank", "binary"])
-def test_a_tree_of_one_leaf_is_one(objective: Any) -> None:
+def test_trees_of_a_single_leaf_predict_a_constant_and_are_read(objective: Any) -> None:
     grown = Trees.grow(
         np.ones((200, 2), np.float32),
         np.arange(200) % 100 == 0,
@@ -98,8 +98,8 @@ def test_what_disagrees_is_refused_in_one_line(written: str, old: str, new: str,
     assert "\n" not in said
 
 
-def test_wrong_sizes_of_trees_do_no_harm(written: str) -> None:
-    """They are counted anew."""
+def test_wrong_tree_sizes_in_a_file_are_recomputed(written: str) -> None:
+    """The sizes in the file are ignored."""
     line = next(line for line in written.split("\n") if line.startswith("tree_sizes="))
     wrong = written.replace(line, "tree_sizes=1 99999999")
     assert Trees.read(wrong, NAMES).text == Trees.read(written, NAMES).text

@@ -81,6 +81,6 @@ def test_a_connection_that_was_cut_is_opened_again(
     assert (rows.search(queries, 5) == before).all()
 
 
-def test_what_cannot_be(server: Postgres) -> None:
+def test_an_invalid_table_name_is_refused(server: Postgres) -> None:
     with pytest.raises(ConfigError, match="a name is 1 to 41 small letters"):
         PostgresRows.of(server.url, "x; drop", clustered(5, 5), np.zeros(5, np.int32))

@@ -1,4 +1,4 @@
-"""A model that gets new events is the model that a fit on all of them gives, but for what says so."""
+"""A model updated with new events equals one fitted on all events, except for the differences it reports."""
 
 from __future__ import annotations
 

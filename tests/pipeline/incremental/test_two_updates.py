@@ -1,4 +1,4 @@
-"""Of two updates of one model at a time, none is lost without a word."""
+"""Two updates of one model at a time: neither is lost silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A query string that was checked once is not checked again, and nothing else is taken for it."""
+"""A query string that was checked once is not checked again, and is not mixed up with another."""
 
 from __future__ import annotations
 

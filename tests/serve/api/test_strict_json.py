@@ -1,4 +1,4 @@
-"""JSON comes in strictly, and its cost is known before anything is built of it."""
+"""JSON is read strictly, and its cost is bounded before anything is built from it."""
 
 from __future__ import annotations
 

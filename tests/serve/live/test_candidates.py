@@ -1,4 +1,4 @@
-"""What a large shop looks at again, and what it need not."""
+"""When a large shop retrieves more candidates, and when it need not."""
 
 from __future__ import annotations
 

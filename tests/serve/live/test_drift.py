@@ -74,7 +74,7 @@ def test_an_answer_is_kept_for_a_while(served: ShopService):
     assert gauges.values(served.shop, served.memory.latest)["drift_events"] == 0.0
 
 
-def test_they_stand_in_the_metrics(served: ShopService):
+def test_drift_gauges_are_in_the_metrics(served: ShopService):
     served.memory.count(events(["paint4"]))
     text = served.metrics.prometheus(served.gauges())
     (line,) = [line for line in text.splitlines() if line.startswith("crossaisle_drift_categories ")]

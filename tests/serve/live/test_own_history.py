@@ -45,7 +45,9 @@ def short_and_long(
 
 @settings(deadline=None, max_examples=200)
 @given(st.integers(-1, 3), events)
-def test_both_ways_agree(row: int, some: list[tuple[int, float, str, float | None]]) -> None:
+def test_the_short_and_the_long_way_give_the_same_history(
+    row: int, some: list[tuple[int, float, str, float | None]]
+) -> None:
     short, long = short_and_long(row, some)
     if short is None:
         return
@@ -64,11 +66,11 @@ def test_a_look_and_a_purchase_go_the_short_way() -> None:
 
 
 @pytest.mark.parametrize("kind", ["dislike", "remove_from_cart"])
-def test_what_takes_back_goes_the_long_way(kind: str) -> None:
+def test_an_event_that_takes_another_back_goes_the_long_way(kind: str) -> None:
     assert short_and_long(1, [(2, 0.0, "view", None), (2, 5.0, kind, None)])[0] is None
 
 
-def test_so_does_what_the_model_may_have_seen() -> None:
+def test_an_event_that_the_model_may_have_seen_goes_the_long_way() -> None:
     past = SHOP.histories().take([1])
     live = past.item[-1:], past.day[-1:], (Deed("view"),)
     assert MODEL.settled(past, live, float(past.now[0])) is None

@@ -1,4 +1,4 @@
-"""What is kept of lists when the catalogue changes: as much as stays right, and nothing else."""
+"""Which cached lists survive a change of the catalogue: those that are still right, and no others."""
 
 from __future__ import annotations
 

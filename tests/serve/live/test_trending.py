@@ -126,7 +126,7 @@ def test_a_model_whose_popularity_never_ages_has_a_half_life_here(shop: Dataset)
     assert now[row("cake")] / now[row("bread")] == pytest.approx((2 / 2 + 1) / (3 / 2))
 
 
-def test_a_silence_is_no_time_that_passed(shop: Dataset) -> None:
+def test_a_gap_without_events_does_not_age_counts(shop: Dataset) -> None:
     base = model_of(shop)
     events = events_of(shop, 100, 2, start=800.0)
     first = min(event.time for event in events) / SECONDS_PER_DAY
@@ -346,7 +346,7 @@ def test_what_is_shown_is_the_same_after_a_restart(service: ShopService, model: 
         again.close()
 
 
-def test_readers_and_the_writer_do_not_meet(shop: Dataset) -> None:
+def test_counts_can_be_read_while_events_come_in(shop: Dataset) -> None:
     """Counts are read in other threads while events come in."""
     base, events = model_of(shop), events_of(shop, 2000, 8)
     live = histories_of()
@@ -364,3 +364,14 @@ def test_readers_and_the_writer_do_not_meet(shop: Dataset) -> None:
 
     asyncio.run(run())
     np.testing.assert_allclose(popular(served), by_hand(shop, events, HALF_LIFE), rtol=1e-6)
+
+
+def test_events_that_something_else_took_in_are_popular_all_the_same(service: ShopService) -> None:
+    live = LiveHistories(limits=AT_ONCE)
+    shop = LiveRecommender(service.shop.base, live)
+    asked = Query(placement="trending", in_stock=False)
+    live.add([Event(None, "v1", "cheese", "dislike", 1.7e9)])
+    shop.recommend(asked)
+    live.add([Event(None, f"w{n}", "cake", "view", 1.7e9) for n in range(50)])
+    live.trends.pairs()  # as dislikes, links of categories and the thread that counts ahead do
+    assert shop.recommend(asked).ids[0] == "cake"

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import numpy as np
+import polars as pl
+import pytest
 
+from crossaisle.data.ingest.importer import import_frames
 from crossaisle.data.query import Query
+from crossaisle.serve.api.app import create_app
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.warmup import ahead, warm
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event
-from tests.serve.conftest import talk
+from tests.serve.conftest import fitted, talk
 
 
 def test_a_new_model_has_answered_what_was_asked_of_late(service: ShopService) -> None:
@@ -44,7 +49,7 @@ def test_known_people_are_prepared_with_the_newest_first(service: ShopService) -
     assert (now[:-1] >= now[1:]).all()
 
 
-def test_so_are_items_with_the_most_events_first(service: ShopService) -> None:
+def test_items_are_prepared_with_those_of_most_events_first(service: ShopService) -> None:
     dataset = service.shop.base.dataset
     queries = [query for query in ahead(service.shop) if query.items]
     assert queries == list(ahead(service.shop))[-len(queries) :]
@@ -88,3 +93,49 @@ def test_preparing_ends_with_the_service(service: ShopService) -> None:
         assert preparing.cancelled()
 
     asyncio.run(conversation())
+
+
+def test_preparing_goes_on_with_a_model_that_lacks_an_item(
+    service: ShopService, shop_items: pl.DataFrame, shop_events: pl.DataFrame
+) -> None:
+    *_, lacking, last = [query.items[0] for query in ahead(service.shop) if query.items]
+    few = import_frames(
+        shop_items.filter(pl.col("item_id") != lacking),
+        shop_events.filter(pl.col("item_id") != lacking),
+        columns={"items": {"categories": ["department", "aisle"]}},
+    ).dataset
+
+    async def conversation() -> None:
+        preparing = asyncio.create_task(service.prepare())
+        await asyncio.sleep(0)
+        other = LiveRecommender(fitted(few), service.live)
+        service._current.state = replace(service.state, recommender=other)
+        await preparing
+        assert other.is_cached(Query(items=(last,), placement="goes_with"))
+
+    asyncio.run(conversation())
+
+
+def test_what_fails_in_the_background_keeps_no_service_from_stopping(
+    service: ShopService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing(*_: object) -> None:
+        raise RuntimeError("preparing failed")
+
+    stop, stopped = service.stop, []
+
+    async def stopping() -> None:
+        stopped.append(True)
+        await stop()
+
+    monkeypatch.setattr(service, "prepare", failing)
+    monkeypatch.setattr(service, "stop", stopping)
+    app = create_app(service)
+
+    async def conversation() -> None:
+        async with app.router.lifespan_context(app):
+            await asyncio.sleep(0.01)
+
+    asyncio.run(conversation())
+    assert "preparing failed" in caplog.text
+    assert stopped

@@ -66,14 +66,14 @@ def hasty(service: ShopService) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /api/trending HTTP/1.1\r\nho"])
-def test_who_sends_no_request_is_not_waited_for(hasty: str, said: bytes) -> None:
+def test_a_client_that_sends_no_request_is_closed(hasty: str, said: bytes) -> None:
     with closing(connected(hasty)) as client:
         client.sendall(said)
         assert answered(hasty)
         assert rest_of(client) == b""
 
 
-def test_not_even_drop_by_drop_nor_after_a_first_request(hasty: str) -> None:
+def test_a_client_that_sends_byte_by_byte_after_a_first_request_is_closed(hasty: str) -> None:
     with closing(connected(hasty)) as client:
         client.sendall(b"GET /api/trending HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
@@ -83,7 +83,7 @@ def test_not_even_drop_by_drop_nor_after_a_first_request(hasty: str) -> None:
 
 
 def drops(client: socket.socket) -> bytes:
-    """A letter at a time, until the service says something or closes; what it said."""
+    """Sends a byte at a time until the service answers or closes; returns the answer."""
     client.settimeout(0.02)
     for _ in range(1000):
         try:

@@ -110,7 +110,7 @@ def test_a_trailer_is_no_header(address: str, service: ShopService) -> None:
     assert len(service.live.of("zoe").items) == 2
 
 
-def test_what_is_no_http_does_not_fill_the_log(address: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_http_does_not_fill_the_log(address: str, caplog: pytest.LogCaptureFixture) -> None:
     host, port = address.removeprefix("http://").split(":")
     for sent in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET / HTTP/1.1\r\ncontent-length: x\r\n\r\n"):
         with socket.create_connection((host, int(port)), timeout=20) as one:
@@ -190,7 +190,7 @@ def is_unread(connections: Connections, n: int) -> None:
         time.sleep(0.01)
 
 
-def test_who_does_not_read_is_not_waited_for(hasty: tuple[str, Connections]) -> None:
+def test_a_client_that_does_not_read_is_closed(hasty: tuple[str, Connections]) -> None:
     n = 40
     address, connections = hasty
     with connected(address, window=4096) as client:
@@ -203,7 +203,7 @@ def test_who_does_not_read_is_not_waited_for(hasty: tuple[str, Connections]) -> 
 
 
 @pytest.mark.slow
-def test_who_reads_slowly_is(hasty: tuple[str, Connections]) -> None:
+def test_a_client_that_reads_slowly_gets_its_answers(hasty: tuple[str, Connections]) -> None:
     n = 60
     address, connections = hasty
     with connected(address, window=65_536) as client:
@@ -243,7 +243,7 @@ def test_unread_answers_of_all_clients_together_have_a_limit(
         assert is_served(address)
 
 
-def test_who_does_not_read_does_not_keep_the_service_from_ending(service: ShopService) -> None:
+def test_a_client_that_does_not_read_does_not_keep_the_service_from_ending(service: ShopService) -> None:
     limits = ServerLimits(check_seconds=0.05, hurry_seconds=0.2)
     with ExitStack() as stack:
         with listening(service, server=limits) as (address, connections):

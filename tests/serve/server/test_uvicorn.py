@@ -1,4 +1,4 @@
-"""What is used of uvicorn's internals: a release that changes one of these fails here first."""
+"""The uvicorn internals in use: a release that changes one of them fails here first."""
 
 from __future__ import annotations
 

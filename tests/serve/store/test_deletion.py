@@ -1,4 +1,4 @@
-"""A person who was deleted: in no file, in no list, and not brought back by what comes late or twice."""
+"""A deleted user is in no file and no list, and is not brought back by late or repeated events."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def shown(user: str, time: float) -> Exposure:
 
 
 def traces(folder: Path, *words: str) -> dict[str, list[str]]:
-    """Files in which one of the words is, and which."""
+    """Files that contain one of the words, and which word."""
     found = {one.name: one.read_bytes() for one in folder.rglob("*") if one.is_file()}
     hits = {name: [word for word in words if word.encode() in content] for name, content in found.items()}
     return {name: words for name, words in hits.items() if words}

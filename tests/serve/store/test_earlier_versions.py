@@ -82,7 +82,7 @@ def earlier(place: str | Path) -> str | Path:
 
 @pytest.fixture
 def more(request: pytest.FixtureRequest, place: str | Path, tmp_path: Path) -> Callable[[], str | Path]:
-    """Places for further stores, on the engine of `place`."""
+    """Locations of more stores, on the engine of `place`."""
 
     def new() -> str | Path:
         if isinstance(place, Path):
@@ -145,7 +145,7 @@ def answers_as_before(store: Store) -> None:
 
 
 def goes_on(store: Store) -> None:
-    """And what is written now comes behind it."""
+    """What is written now follows what was there."""
     new = Event("new", "ann", "rye", "view", 1765000000.0)
     assert store.add([EVENTS[0][1], new, DELETED]).result() == Kept([new], 1)
     assert [event for _, event in store.events(after=5)] == [new]

@@ -76,7 +76,7 @@ def test_two_shops_of_one_process_do_not_share_a_store(model: Path, postgres: Po
         assert "is served already" in shops.broken["shop-1"]
 
 
-def test_who_took_the_store_meanwhile_is_told_from_its_first_owner(model: Path, place: str | Path) -> None:
+def test_a_new_owner_of_the_store_is_told_from_its_first_owner(model: Path, place: str | Path) -> None:
     """As on a file system without locks, or after the database was away."""
     first = Store(place, serving=True)
     holding_of_first, first._holding = first._holding, None

@@ -82,7 +82,7 @@ def test_one_key_with_two_contents_in_a_batch_is_a_conflict(store: Store) -> Non
 
 
 def test_a_conflict_is_nobody_elses_business(store: Store) -> None:
-    """Who writes at the same time shares a commit, and a statement."""
+    """Writers at the same time share a commit and a statement."""
     gate = threading.Event()
     held = store.submit(lambda _: gate.wait(10))
     tasks = [store.add(events) for events in ([event(1)], [event(2), event(1, user="v")], [event(3)])]
@@ -101,7 +101,7 @@ def test_rows_in_conflict_are_counted_with_those_that_are_not_kept(store: Store)
     assert caught.value.rows == (2,)
 
 
-def test_nothing_is_nothing(store: Store) -> None:
+def test_an_empty_store_and_an_empty_batch_hold_nothing(store: Store) -> None:
     assert store.add([]).result() == Kept([])
     assert list(store.events()) == []
     assert store.user("nobody") is None

@@ -174,7 +174,7 @@ def test_a_file_that_is_moved_back_is_served_again(service: ShopService) -> None
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted there")
 def test_the_log_beside_it_is_part_of_the_store(service: ShopService, tmp_path: Path) -> None:
-    """Deleted alone, all would go on as before, and nothing would outlive the process."""
+    """If only the log is deleted, all seems to go on, but nothing outlives the process."""
     path = Path(service.store.path)
 
     async def conversation(client: httpx.AsyncClient) -> None:

@@ -73,7 +73,7 @@ def replica(service: ShopService) -> Replica:
 
 
 def test_numbers_grow_in_the_order_of_commits(place: str | Path, shared: SharedState) -> None:
-    """A number that is read later than a higher one would be passed over for ever."""
+    """A number read after a higher one would be skipped forever."""
     with (
         closing(Store(place, shared.slot("", 0))) as one,
         closing(Store(place, shared.slot("", 1))) as other,
@@ -296,7 +296,7 @@ def test_attributes_in_the_queue_of_another_worker_do_not_outlive_a_deletion(
         assert one.store.user("zoe") == {"mail": "y"}
 
     def slow(*given: Any, **more: Any) -> Future[None]:
-        """As if the writer of this worker had other things to do first."""
+        """Delays the writer of this worker."""
         gate.set()
         monkeypatch.setattr(other.store, "put_user", put)
         answer: Future[None] = Future()

@@ -9,7 +9,7 @@ from crossaisle.errors import ConfigError
 from crossaisle.training.images.align import AlignConfig, train_alignment
 
 
-def test_two_views_of_one_thing_meet() -> None:
+def test_pictures_and_texts_of_one_item_are_aligned() -> None:
     """Both sides are random maps of one hidden vector: held-out pairs must find each other."""
     rng = np.random.default_rng(0)
     hidden = rng.normal(size=(400, 8))

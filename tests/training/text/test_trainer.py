@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,9 @@ def weights(trained: Trained) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("model", ["bert", "llama"])
 @pytest.mark.parametrize("moves", ["head", "lora", "last", "full"])
-def test_whatever_moves_learns(request: pytest.FixtureRequest, shop: Dataset, model: str, moves: str) -> None:
+def test_whichever_layers_are_trained_the_loss_falls(
+    request: pytest.FixtureRequest, shop: Dataset, model: str, moves: str
+) -> None:
     folder = request.getfixturevalue(model)
     settings = config(folder, moves=moves, epochs=10, last_layers=1, temperature=0.2)
     trained = Trainer(shop, settings).run()
@@ -52,7 +54,7 @@ def test_whatever_moves_learns(request: pytest.FixtureRequest, shop: Dataset, mo
 
 @pytest.mark.parametrize("objective", ["softmax", "cross_entropy", "bce", "mse", "triplet"])
 @pytest.mark.parametrize("moves", ["head", "lora", "last", "full"])
-def test_every_objective_moves_what_is_said_to_move_with_every_optimiser(
+def test_every_objective_and_optimiser_changes_the_chosen_weights_only(
     bert: Path, shop: Dataset, objective: str, moves: str
 ) -> None:
     for optimiser in ("adamw", "adam", "sgd"):
@@ -246,12 +248,12 @@ def test_a_head_stands_on_vectors_at_hand_and_on_chosen_examples(bert: Path, sho
         {"whiten": True, "directed": True},
     ],
 )
-def test_windows_and_whitening_that_make_no_sense(settings: dict[str, Any]) -> None:
+def test_impossible_settings_of_windows_and_whitening_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         TrainConfig(**settings)
 
 
-def test_cases_that_judge_had_no_say_in_when_to_stop(shop: Dataset) -> None:
+def test_cases_for_early_stopping_are_not_those_that_judge_the_model(shop: Dataset) -> None:
     cases = leave_last_out(shop).validation
     stopping, judging = apart(cases, 0)
     assert len(stopping) + len(judging) == len(cases)
@@ -269,6 +271,20 @@ def test_a_served_encoder_is_read_whitened(bert: Path, shop: Dataset) -> None:
         scores[held.cases.histories.items_of(row)] = -np.inf
         rank = 1 + (scores > scores[held.cases.target[row]] + 1e-6).sum()
         assert gains[row] == pytest.approx(1 / np.log2(rank + 1) if rank <= 10 else 0.0)
+
+
+def test_an_encoder_to_which_all_texts_are_alike_gets_chance(shop: Dataset) -> None:
+    class Collapsed(Backbone):
+        def __init__(self) -> None: ...
+
+        def encode(self, texts: Sequence[str], **_: Any) -> np.ndarray:
+            return np.ones((len(texts), 4), np.float32)
+
+    held = Held.of(leave_last_out(shop).validation, shop.n_items, length=5, seed=0)
+    gains = held.served(Collapsed(), shop.item_texts)
+    left = shop.n_items - held.cases.histories.lengths
+    chance = np.cumsum(1 / np.log2(np.arange(2, 12)))[np.minimum(left, 10) - 1] / left
+    assert gains == pytest.approx(chance)
 
 
 def test_fewer_examples_than_a_batch(bert: Path, shop: Dataset) -> None:

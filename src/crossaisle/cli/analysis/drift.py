@@ -21,7 +21,7 @@ def drift(
     config: Annotated[
         Path | None,
         typer.Option(
-            help="Settings that say how to read both; by default by column names.", metavar="CONFIG.toml"
+            help="Settings that say how to read both files. Default: by column names.", metavar="CONFIG.toml"
         ),
     ] = None,
     out: Annotated[
@@ -29,7 +29,7 @@ def drift(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare later events with what a model learned from: categories, prices, words, vectors, quality.
+    """Compare new events with those a model was fitted on: categories, prices, words, vectors, quality.
 
     \b
     crossaisle drift demo/model --events january.csv

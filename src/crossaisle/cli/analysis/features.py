@@ -19,16 +19,18 @@ def features(
     out: Annotated[Path, typer.Option(help="Folder for the tables.", metavar="DIR")],
     negatives: Negatives = "popularity",
     per_positive: PerPositive = 4,
-    users: Annotated[int, typer.Option(help="Users that are drawn for each matrix.", min=10)] = 1000,
+    users: Annotated[int, typer.Option(help="Users to sample for each matrix.", min=10)] = 1000,
     encoder: Annotated[
         str, typer.Option(help="Text encoder: a name, a folder, owner/name, or none.")
     ] = "minilm",
-    matrix_only: Annotated[bool, typer.Option("--matrix-only", help="Do not select columns.")] = False,
+    matrix_only: Annotated[
+        bool, typer.Option("--matrix-only", help="Build the matrices only; do not select features.")
+    ] = False,
     seed: Seed = 0,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build the feature matrices of training and validation, and select columns.
+    """Build feature matrices for training and validation, and select features.
 
     \b
     crossaisle features shop.toml --out features
@@ -83,7 +85,10 @@ def _show(facts: dict[str, Any], out: Path) -> None:
     ]
     show_table(["feature", "kept", "loss of AUC", "mutual inf.", "folds", "why"], cells)
     kept = len(chosen["kept"])
-    print(f"kept {kept} of {facts['columns']} features; all of them, with reasons: {out / SELECTION}")
+    print(f"kept {kept} of {facts['columns']} features; the reason for each is in {out / SELECTION}")
     if kept:
-        print(f"AUC on validation: {chosen['auc_kept']:.4f} with these, {chosen['auc_all']:.4f} with all")
+        print(
+            f"AUC on validation: {chosen['auc_kept']:.4f} with these features, "
+            f"{chosen['auc_all']:.4f} with all"
+        )
     print(out)

@@ -23,12 +23,13 @@ Source = Annotated[
 Negatives = Annotated[
     str,
     typer.Option(
-        help="How negatives are drawn: uniform, popularity, category (hard ones) or seen (and not bought).",
+        help="How to sample negatives: uniform, popularity, category (hard negatives) or seen "
+        "(but not bought).",
         metavar="SCHEME",
     ),
 ]
 PerPositive = Annotated[int, typer.Option(help="Negatives per positive.", min=1, max=MOST_NEGATIVES)]
-Seed = Annotated[int, typer.Option(help="Seed of what is drawn.", min=0)]
+Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
 
 
 def labels(
@@ -37,16 +38,20 @@ def labels(
     negatives: Negatives = "popularity",
     per_positive: PerPositive = 4,
     seed: Seed = 0,
-    least: Annotated[int, typer.Option(help="Trips that a pair of items must share.", min=1)] = 5,
-    fdr: Annotated[float, typer.Option(help="False discovery rate of item pairs.")] = 0.05,
+    least: Annotated[
+        int, typer.Option(help="Fewest shopping trips that a pair of items must share.", min=1)
+    ] = 5,
+    fdr: Annotated[float, typer.Option(help="False discovery rate for item pairs.")] = 0.05,
     people: Annotated[
         list[Path] | None,
-        typer.Option(help="CSV of people's labels, which count above all (repeatable).", metavar="FILE"),
+        typer.Option(
+            help="CSV file of human labels, which override all others (repeatable).", metavar="FILE"
+        ),
     ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Label user-item pairs and item pairs: parquet files with provenance.
+    """Write labelled user-item pairs and item pairs to parquet files, with provenance.
 
     \b
     crossaisle labels shop.toml --out labels
@@ -114,9 +119,9 @@ def _show_pairs(dataset: Dataset, out: Path) -> None:
 
 def _say_more(name: str, facts: dict[str, Any]) -> None:
     if short := facts.get("missing_negatives"):
-        say(f"{name}: {short:,} negatives could not be drawn: their users have, or got, all there are")
+        say(f"{name}: {short:,} negatives could not be drawn: no items are left for their users")
     if facts.get("rows") == 0:
-        say(f"{name}: no two items share {facts['least']} trips; see --least")
+        say(f"{name}: no two items share {facts['least']} trips: lower --least")
     if why := facts.get("left_out"):
         say(f"{name}: left out: {why}")
     people = facts.get("people")

@@ -18,7 +18,7 @@ def user(
     name: Annotated[str, typer.Argument(help="User id.", metavar="ID")],
     as_json: AsJson = False,
 ) -> None:
-    """Show what a user is interested in, in words, and how they shop.
+    """Describe in words what a user is interested in and how they shop.
 
     \b
     crossaisle user demo/model 1609
@@ -43,9 +43,12 @@ def _show(found: Portrait) -> None:
     if found.categories:
         tell("categories: " + ", ".join(f"{name} {share:.0%}" for name, share in found.categories))
     if found.price_level is not None:
-        tell(f"price level: {found.price_level:.2f} (0 always the cheapest of its category, 1 the dearest)")
+        tell(
+            f"price level: {found.price_level:.2f} (0: always the cheapest in a category, 1: "
+            "always the most expensive)"
+        )
     if found.repeats is not None:
-        tell(f"bought before: {found.repeats:.0%} of the events")
+        tell(f"items bought before: {found.repeats:.0%} of the events")
     if found.known:
         tell("known: " + ", ".join(f"{key.replace('_', ' ')} {of}" for key, of in found.known.items()))
 
@@ -61,5 +64,5 @@ def _when(found: Portrait) -> str:
     if found.gap_days is not None:
         parts.append(f"{_days(found.gap_days)} apart (median)")
     if found.days_since is not None:
-        parts.append(f"the last one {_days(found.days_since)} before the shop's last")
+        parts.append(f"the last one {_days(found.days_since)} before the shop's last event")
     return f", {', '.join(parts)}" if parts else ""

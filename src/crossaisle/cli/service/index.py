@@ -14,18 +14,18 @@ Database = Annotated[
     str | None,
     typer.Option(
         "--in",
-        help="Address of a PostgreSQL with pgvector to hold the vectors, instead of files. Its password is "
-        "not kept: services read it from PGPASSWORD or ~/.pgpass.",
+        help="Keep the vectors in this PostgreSQL database with pgvector instead of in files. The "
+        "password is not saved: services read it from PGPASSWORD or ~/.pgpass.",
         metavar="postgresql://...",
     ),
 ]
 
 
 def index(model: Model, database: Database = None, as_json: AsJson = False) -> None:
-    """Index a model's vectors of texts beside it, for shops of a million items and more.
+    """Build a search index of a model's text vectors, for shops with a million items or more.
 
-    Whatever loads the model then searches in MODEL.index instead of memory, or in the database that it leads
-    to. A call that was interrupted goes on where it stopped (in a database it begins anew); a model that is
+    Everything that loads the model then searches MODEL.index, or the database that it points to, instead of
+    memory. An interrupted call resumes where it stopped (in a database it starts over). A model that is
     fitted again needs a new index.
 
     \b

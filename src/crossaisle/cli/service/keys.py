@@ -37,10 +37,11 @@ def add(
     sign: Annotated[
         bool,
         typer.Option(
-            "--sign", help="With --scope visitor: also print a secret; visitors must be signed with it."
+            "--sign",
+            help="With --scope visitor: also print a secret with which the shop's server must sign visitors.",
         ),
     ] = False,
-    create: Annotated[bool, typer.Option("--create", help="Make the store where there is none.")] = False,
+    create: Annotated[bool, typer.Option("--create", help="Create the store if there is none yet.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create an API key and print it, once. A running service accepts it within two seconds.
@@ -119,5 +120,7 @@ def existing(store: str, *, create: bool = False) -> Store:
 
     place = place_of(store)
     if "://" not in place and not Path(place).is_file() and not create:
-        raise ConfigError(f"{shown(place)}: no such store; serve and  keys add --create  make one")
+        raise ConfigError(
+            f"{shown(place)}: no such store; start the service, or run  keys add --create, to make one"
+        )
     return Store(place)

@@ -41,7 +41,8 @@ def refit(
         ),
     ] = 0.1,
     activate: Annotated[
-        str | None, typer.Option(help="Address of a running service that should switch to it.", metavar="URL")
+        str | None,
+        typer.Option(help="Address of a running service that should switch to the new model.", metavar="URL"),
     ] = None,
     key: Annotated[
         str | None,
@@ -50,7 +51,10 @@ def refit(
         ),
     ] = None,
     shop: Annotated[
-        str | None, typer.Option(envvar="CROSSAISLE_SHOP", help="Which shop of the service.", metavar="NAME")
+        str | None,
+        typer.Option(
+            envvar="CROSSAISLE_SHOP", help="Shop to address, where the service has several.", metavar="NAME"
+        ),
     ] = None,
     every: Annotated[
         str | None, typer.Option(help="Repeat at this interval: 24h, 30m.", metavar="TIME")
@@ -62,9 +66,9 @@ def refit(
     seed: Annotated[int, typer.Option(help="Random seed.", min=0, metavar="N")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Refit a model with the events of the store; keep it if it is no worse on the latest events.
+    """Refit a model with the store's events; keep the new model if it is no worse on the latest ones.
 
-    Exit code 3: the new model was worse on them and is not kept.
+    Exit code 3: the new model was worse and was not kept.
 
     \b
     crossaisle refit models/first --store first.sqlite --activate http://127.0.0.1:8080

@@ -40,13 +40,14 @@ def serve(
         typer.Option(help="Folder of saved models to switch between, or its address.", metavar="DIR|URL"),
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Requests per second and client, at most.", min=0.001, metavar="N")
+        float | None,
+        typer.Option(help="Maximum requests per second from one client.", min=0.001, metavar="N"),
     ] = None,
     image_hosts: Annotated[
         str,
         typer.Option(
-            help="Hosts of the shop's pictures: the page shows them, and those of new items are fetched. "
-            "Default: none.",
+            help="Hosts of the shop's pictures: the page may show pictures from them, and those of "
+            "new items are fetched. Default: none.",
             metavar="HOST,...",
             show_default=False,
         ),
@@ -62,18 +63,19 @@ def serve(
     origins: Annotated[
         str,
         typer.Option(
-            help="Origins of the shop's pages, which may use keys of scope visitor. Default: none.",
+            help="Origins of the shop's own pages, which may use keys with the scope visitor. Default: none.",
             metavar="URL,...",
             show_default=False,
         ),
     ] = "",
     log_format: Annotated[
-        str, typer.Option(help="text, or json: an object a line, for log collectors.", metavar="FORMAT")
+        str, typer.Option(help="text, or json (one object per line, for log collectors).", metavar="FORMAT")
     ] = "text",
     traces: Annotated[
         bool,
         typer.Option(
-            "--traces", help="Trace requests with OpenTelemetry; its variables (OTEL_...) say where to."
+            "--traces",
+            help="Trace requests with OpenTelemetry; its OTEL_... variables say where to send traces.",
         ),
     ] = False,
     workers: Annotated[

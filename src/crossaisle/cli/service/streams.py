@@ -30,7 +30,7 @@ Shop = Annotated[
     typer.Option(
         "--shop",
         envvar="CROSSAISLE_SHOP",
-        help="Which shop of the service.",
+        help="Shop to address, where the service has several.",
         metavar="NAME",
         show_envvar=True,
     ),
@@ -214,6 +214,6 @@ def settings_of(file: Path) -> dict[str, str]:
         if text and not text.startswith("#"):
             name, equals, value = text.partition("=")
             if not equals:
-                raise ConfigError(f"{file}, line {number}: a setting is name=value")
+                raise ConfigError(f"{file}, line {number}: a setting must be name=value")
             out[name.strip()] = value.strip()
     return out

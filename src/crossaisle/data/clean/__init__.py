@@ -1,1 +1,1 @@
-"""A catalogue put right before it is used: texts, categories, doubles, users; each step says what it did."""
+"""Cleaning of a catalogue before use: texts, categories, duplicates, users; each step reports what it did."""

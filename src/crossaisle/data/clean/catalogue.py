@@ -1,4 +1,4 @@
-"""`clean_products`: all steps of a catalogue, in order, until nothing changes any more."""
+"""`clean_products`: runs all cleaning steps of a catalogue in order, until nothing changes any more."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ from crossaisle.data.clean.texts.tillcodes import TillCodes
 from crossaisle.data.taxonomy import SEPARATOR
 
 ROUNDS = 5
-"""A step may find what an earlier round has uncovered; more rounds than these have never been needed."""
+"""Maximum number of rounds: a step may enable others in the next round; more have never been needed."""
 TEXTS = ("title", "description", "brand", "attributes", "categories")
 MAPPED = "taxonomy"
-"""Name in the review file of categories that stand for others in another tree."""
+"""Step name, in the review file, of categories mapped to another tree."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """A step that rewrites texts one by one."""
+    """A step that rewrites texts individually."""
 
     name: str
     setting: str
     rewrite: Rewrite
     columns: tuple[str, ...] = TEXTS
     suspect: str = ""
-    """A pattern that all texts have which it may change."""
+    """A regular expression that matches every text the step might change."""
 
     def __call__(self, products: Products) -> tuple[Products, StepReport]:
         start = time.perf_counter()
@@ -66,7 +66,7 @@ class Texts:
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageShares:
-    """Which languages the titles are in; nothing is changed."""
+    """Reports the languages of the titles; changes nothing."""
 
     mode: Mode
     name: str = "language"
@@ -93,7 +93,7 @@ class LanguageShares:
 
 @dataclass(frozen=True, kw_only=True)
 class Mapped:
-    """Categories that a person has mapped to another tree, in the review file."""
+    """Renames categories as a person has mapped them to another tree in the review file."""
 
     review: Review
     name: str = MAPPED
@@ -126,19 +126,19 @@ def _path(text: str) -> tuple[str, ...]:
 
 @dataclass
 class Cleaned:
-    """A catalogue after all steps, and what each has done."""
+    """A catalogue after all steps, and what each step did."""
 
     products: Products
     reports: list[StepReport] = field(default_factory=list)
 
 
 def review_of(config: CleanConfig) -> Review:
-    """The decisions that the settings name; none where they name no file."""
+    """The decisions in the review file that the settings name, if any."""
     return read_review(config.review) if config.review is not None else Review()
 
 
 def steps_of(config: CleanConfig, review: Review) -> list[Step]:
-    """The steps for texts and categories that are on or report, in the order in which they are taken."""
+    """The steps for texts and categories that are not "off", in the order in which they run."""
     learned: dict[str, Any] = {"confidence": config.confidence, "review": review}
     mojibake = config.mojibake == "on" or (config.mojibake == "auto" and installed("ftfy"))
     steps: list[tuple[bool, Step]] = [
@@ -161,10 +161,10 @@ def steps_of(config: CleanConfig, review: Review) -> list[Step]:
 
 
 def clean_arriving(products: Products, how: ItemCleaning) -> tuple[Products, list[tuple[str, Change]]]:
-    """Items that come after an import, with every step that it took, and each change with its step.
+    """Cleans items that arrive after an import; returns the products, and each change with its step.
 
-    Nothing is learned from them: what a step has learned from the catalogue is applied. A row of the
-    catalogue comes out as from the import; a cleaned one stays as it is.
+    Nothing is learned from them: what the steps learned from the catalogue is applied. A row of the catalogue
+    gets the same result as in the import; a row that is clean already stays unchanged.
     """
     every: dict[str, Any] = {name: "on" for name in how.learnt if name != MAPPED}
     config = replace(how.config, **every)
@@ -192,9 +192,9 @@ def _chinese(config: CleanConfig) -> Texts:
 
 
 def clean_products(products: Products, config: CleanConfig, review: Review) -> Cleaned:
-    """All steps one after the other, as often as one of them still changes something.
+    """Runs all steps in order, and repeats as long as one of them changes something.
 
-    Cleaning a cleaned catalogue changes nothing. No step adds, drops or moves a product.
+    Cleaning a cleaned catalogue changes nothing. No step adds, drops or reorders products.
     """
     reports: dict[str, StepReport] = {}
     for _ in range(ROUNDS):
@@ -210,13 +210,13 @@ def clean_products(products: Products, config: CleanConfig, review: Review) -> C
         last.append(LanguageShares(mode=config.language))
     if config.groups != "off":
         last.append(Groupings(mode=config.groups, confidence=config.confidence, review=review))
-    for step in last:  # what they find changes no text
+    for step in last:  # their findings change no texts
         products, reports[step.name] = step(products)
     return Cleaned(products, list(reports.values()))
 
 
 def _add(reports: dict[str, StepReport], report: StepReport) -> None:
-    """Puts a later round's report to the earlier ones of the same step."""
+    """Merges a later round's report into the step's earlier one."""
     known = reports.get(report.name)
     if known is None:
         reports[report.name] = report

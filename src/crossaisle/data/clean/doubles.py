@@ -1,4 +1,4 @@
-"""Titles that say the same: twins, and variants in colour, size and pack."""
+"""Titles of the same product: duplicates, and variants in colour, size and pack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ a an and by de for in new of on or the to with your la le el toy toys brand genu
 official authentic item product sale
 """
 NOISE = frozenset(_NOISE_LIST.split())
-"""Words that two titles of one product may differ in."""
+"""Words that may differ between two titles of one product."""
 _COLOURS_LIST = """
 amber aqua beige black blue bronze brown burgundy camel champagne charcoal chocolate copper coral
 cream cyan ebony fuchsia gold golden gray green grey indigo ivory khaki lavender lilac magenta
@@ -40,19 +40,19 @@ _ONE = re.compile(
 )
 _TOKEN = re.compile(r"[^\W_]+(?:\.\d+)?")
 COMMON = 400
-"""Titles from which on a word tells no candidates apart."""
+"""Number of titles from which on a word is too common to find candidates."""
 ALIKE = 0.45
-"""Cosine of two titles' words from which on they are compared letter by letter."""
+"""Cosine of two titles' words from which on the titles are compared letter by letter."""
 BLOCK = 2_000
 FEW = 12
-"""Titles with the same numbers that are compared without looking for candidates."""
+"""Up to this many titles with the same numbers are compared without a search for candidates."""
 SLIP_IN = 2
-"""Titles that a misspelt word stands in, at most."""
+"""Maximum number of titles that contain a given misspelt word."""
 
 
 @dataclass(frozen=True)
 class Double:
-    """Two rows that are one product."""
+    """Two rows with the same product."""
 
     one: int
     other: int
@@ -61,19 +61,18 @@ class Double:
 
 
 def words_of(title: str) -> list[str]:
-    """Lower-case words of a title, without accents and punctuation, amounts in one spelling."""
+    """Lower-case words of a title, without accents and punctuation, with amounts in one spelling."""
     text = unicodedata.normalize("NFKD", with_units([_ONE.sub(" ", unicodedata.normalize("NFKC", title))])[0])
     text = "".join(c for c in text if not unicodedata.combining(c)).casefold()
     return _TOKEN.findall(text.replace("'", "").replace("’", ""))
 
 
 def twins(titles: Sequence[str], brands: Sequence[str]) -> Iterator[Double]:
-    """Pairs of rows whose titles say the same in other words.
+    """Pairs of rows whose titles describe the same product.
 
-    The same words in any order (.98), but for words that say nothing and the brand (.96), or but for one
-    rare word that is a letter from the other's (.93). Numbers must be the same, and brands where both are
-    known.
-    Candidates are pairs with a cosine of `ALIKE` between their words.
+    The titles have the same words in any order (.98), differ in filler words and the brand (.96), or in one
+    rare word that is a letter away from the other's (.93). Numbers must be the same, and so must brands if
+    both are known. Candidates are pairs whose words have a cosine of at least `ALIKE`.
     """
     rows_of: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     words = [words_of(title) for title in titles]
@@ -98,9 +97,9 @@ def twins(titles: Sequence[str], brands: Sequence[str]) -> Iterator[Double]:
 
 
 def variants(titles: Sequence[str], brands: Sequence[str]) -> Iterator[Double]:
-    """Rows that differ in colour, size or pack only (.95): what is left of their titles is the same.
+    """Rows that differ only in colour, size or pack (.95): the remainders of their titles are equal.
 
-    Something must be left that tells the product: two words beside a brand, three without one.
+    The remainder must identify the product: two words if there is a brand, else three.
     """
     groups: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for row, (title, brand) in enumerate(zip(titles, brands, strict=True)):
@@ -112,11 +111,11 @@ def variants(titles: Sequence[str], brands: Sequence[str]) -> Iterator[Double]:
             groups[(key, *sorted(left))].append(row)
     for rows in groups.values():
         for row in rows[1:]:
-            yield Double(rows[0], row, 0.95, "but for colour, size and pack the same")
+            yield Double(rows[0], row, 0.95, "the same except for colour, size and pack")
 
 
 def pictures(images: Sequence[str | None], most: int = 20) -> Iterator[Double]:
-    """Rows with the same picture (.92); one that more than `most` have stands for none."""
+    """Rows with the same picture (.92); one used by more than `most` rows is a placeholder."""
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for row, image in enumerate(images):
         if image:
@@ -146,7 +145,7 @@ def _same_brand(one: str, other: str) -> bool:
 
 
 def _numbers(words: Sequence[str], brand: str) -> tuple[str, ...]:
-    """Words with digits that are not the brand's."""
+    """Words with digits, without those of the brand."""
     found = sorted(word for word in words if any(map(str.isdigit, word)))
     return tuple(word for word in found if word not in words_of(brand)) if found and brand else tuple(found)
 
@@ -154,7 +153,7 @@ def _numbers(words: Sequence[str], brand: str) -> tuple[str, ...]:
 def _candidates(
     words: Sequence[Sequence[str]], numbers: Sequence[tuple[str, ...]], counts: Counter[str]
 ) -> Iterator[tuple[int, int]]:
-    """Pairs of titles that share enough telling words and all numbers, each once."""
+    """Pairs of titles that share enough distinctive words and all numbers, each once."""
     code: dict[tuple[str, ...], int] = {}
     sign = np.array([code.setdefault(found, len(code)) for found in numbers], np.int64)
     column = {word: at for at, word in enumerate(w for w, n in counts.items() if 1 < n <= COMMON)}
@@ -169,7 +168,7 @@ def _candidates(
     )
     at = np.array(indices, np.int32)
     matrix = sparse.csr_matrix((weight[at], at, np.array(indptr)), shape=(len(words), len(column)))
-    # words that no other title has count in the length, too: two short titles with slips stay far apart
+    # unique words count towards the norm as well, so that two short titles with typos stay dissimilar
     alone = np.array([sum(counts[w] == 1 and w.isalpha() for w in set(row)) for row in words])
     length = np.sqrt(
         np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel()
@@ -194,7 +193,7 @@ def _candidates(
 def _alike(
     one: Sequence[str], other: Sequence[str], brand: set[str], counts: Counter[str]
 ) -> tuple[float, str] | None:
-    """Confidence and reason where two lists of words say the same."""
+    """Confidence and reason if two lists of words describe the same product, else None."""
     left, right = (
         list((Counter(one) - Counter(other)).elements()),
         list((Counter(other) - Counter(one)).elements()),
@@ -212,15 +211,15 @@ def _alike(
         return None
     rest = [*left, *right]
     if rest and "".join(left) == "".join(right):
-        rest = []  # eye liner, eyeliner
+        rest = []  # such as eye liner, eyeliner
     if any(word not in NOISE and word not in brand for word in rest):
         return None
     shared = len(one) - len(left)
     if shared < 2 or (slips and shared < 3):
         return None
     if slips:
-        return 0.93, "but for one letter the same words"
-    return 0.96, "but for words that say nothing the same"
+        return 0.93, "the same words except for one letter"
+    return 0.96, "the same except for filler words"
 
 
 def _slip(one: str, other: str, counts: Counter[str]) -> bool:

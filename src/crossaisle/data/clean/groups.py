@@ -1,4 +1,5 @@
-"""Products that a list should show once: those of one `group_id`, variants and twins."""
+"""Groups of products that a list should show only once: those with one `group_id`, variants and
+duplicates."""
 
 from __future__ import annotations
 
@@ -15,15 +16,15 @@ from crossaisle.data.clean.products import Products
 from crossaisle.data.clean.report import Change, Proposal, Review, StepReport
 
 LARGEST = 60
-"""Products of a group that was found; a larger one is more likely a common phrase than a product."""
+"""Maximum size of a detected group; a larger one is more likely a common phrase than a product."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Groupings:
-    """Fills the column `group`: the shop's own `group_id`, else the id of a group's first product.
+    """Fills the column `group`: the shop's own `group_id`, else the id of the group's first product.
 
-    Found by picture, by title and brand (`doubles.twins`) and by titles that differ in colour, size and pack
-    (`doubles.variants`). Products that the shop has grouped itself are left alone.
+    Groups are detected by picture, by title and brand (`doubles.twins`) and by titles that differ in colour,
+    size and pack (`doubles.variants`). Products that the shop itself has grouped are left alone.
     """
 
     mode: Mode
@@ -98,7 +99,7 @@ class Groupings:
 
 
 def _doubles(products: Products) -> list[Double]:
-    """Pairs of rows that are one product, each with its surest reason."""
+    """Pairs of rows with the same product, each with its most confident reason."""
     titles, brands = products.texts("title"), products.texts("brand")
     images = products.frame["image"].to_list() if "image" in products.frame.columns else [None] * len(titles)
     best: dict[tuple[int, int], Double] = {}
@@ -111,7 +112,7 @@ def _doubles(products: Products) -> list[Double]:
 
 
 def _surest(doubles: list[Double]) -> list[Double]:
-    """For each row the surest double before it."""
+    """For each row, the most confident of its matches with earlier rows."""
     of_row: dict[int, Double] = {}
     for double in sorted(doubles, key=lambda d: (-d.confidence, d.one, d.other)):
         of_row.setdefault(double.other, double)

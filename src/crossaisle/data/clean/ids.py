@@ -1,4 +1,5 @@
-"""Items that events and catalogue spell differently: matched by form, by letters, and by elimination."""
+"""Item ids that events and catalogue spell differently: matched by normal form, by typo, and by
+elimination."""
 
 from __future__ import annotations
 
@@ -9,17 +10,18 @@ from crossaisle.data.clean.libraries import library
 from crossaisle.data.clean.report import Proposal
 
 SHORTEST = 6
-"""Characters of an id in which one wrong letter is a slip; in codes of digits it is another product."""
+"""Minimum length of an id in which one wrong letter is a typo; in numeric codes it is another product."""
 AGREE = 0.95
-"""Share of the events' items that are known, from which on two that are left over are each other's."""
+"""Share of the events' items that must be known before the only two leftover ids are matched to each
+other."""
 
 
 def matched(unknown: Mapping[str, int], known: Sequence[str], used: set[str]) -> list[Proposal]:
-    """For ids of events that the catalogue lacks, the id they likely stand for.
+    """For ids in events that are missing in the catalogue, the catalogue id they probably stand for.
 
-    `unknown`: id -> events; `known`: ids of the catalogue; `used`: those that events name as they are.
-    Alike but for case, width, accents and blanks: .99. But for leading zeros: .97. One letter wrong in a
-    name: .9. Where at least `AGREE` of all items agree and one is left on either side: .9.
+    `unknown`: id -> number of events; `known`: ids of the catalogue; `used`: those of them that occur in
+    events. Confidence: .99 if only case, width, accents or white space differ; .97 for leading zeros; .9 for
+    one wrong letter in a name; .9 if at least `AGREE` of all items match and one id is left on either side.
     """
     forms: dict[str, list[str]] = {}
     for name in known:
@@ -32,8 +34,8 @@ def matched(unknown: Mapping[str, int], known: Sequence[str], used: set[str]) ->
     for name, n in unknown.items():
         form = _form(name)
         for table, key, sure, why in (
-            (forms, form, 0.99, "alike but for case, width, accents and blanks"),
-            (zeros, form.lstrip("0"), 0.97, "alike but for leading zeros"),
+            (forms, form, 0.99, "the same except for case, width, accents and blanks"),
+            (zeros, form.lstrip("0"), 0.97, "the same except for leading zeros"),
         ):
             if name not in out and key and len(table.get(key, ())) == 1:
                 out[name] = Proposal(before=name, after=table[key][0], confidence=sure, rows=n, why=why)
@@ -48,7 +50,7 @@ def matched(unknown: Mapping[str, int], known: Sequence[str], used: set[str]) ->
                 after=near[0],
                 confidence=0.9,
                 rows=unknown[name],
-                why="a letter apart, and nobody else's",
+                why="one letter apart, and no other candidate",
             )
     taken |= {proposal.after for proposal in out.values()}
     free = [name for name in free if name not in taken]
@@ -60,7 +62,7 @@ def matched(unknown: Mapping[str, int], known: Sequence[str], used: set[str]) ->
             after=free[0],
             confidence=0.9,
             rows=unknown[left[0]],
-            why=f"the only one left on either side, where {len(used):,} agree",
+            why=f"the only one left on both sides, where {len(used):,} agree",
         )
     return list(out.values())
 

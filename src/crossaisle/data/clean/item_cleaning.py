@@ -1,4 +1,4 @@
-"""`ItemCleaning`: what an import did to the texts of its items, kept for items that come one by one."""
+"""`ItemCleaning`: how an import cleaned its items' texts, kept to clean items that arrive later."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from crossaisle.config import NULLS
 from crossaisle.data.clean.report import StepReport
 
 SETTINGS = ("mojibake", "width", "nfkc", "chinese", "sizes")
-"""Steps that look at one text at a time."""
+"""Steps that treat each text on its own."""
 LEARNT = ("brands", "abbreviations", "spelling", "categories", "structure", "taxonomy")
 """Steps that learn from a whole catalogue, or from a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemCleaning:
-    """Settings that travel with a data set and with its models."""
+    """Cleaning settings that are saved with a data set and with its models."""
 
     config: CleanConfig = field(default_factory=CleanConfig)
-    """Of the steps in `SETTINGS`; everything else is as by default."""
+    """Settings of the steps in `SETTINGS`; all others have their defaults."""
     learnt: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Step of `LEARNT` -> before -> after, of the steps that were on."""
+    """Step of `LEARNT` -> before -> after, for the steps that were on."""
     nulls: tuple[str, ...] = NULLS
-    """Words that stand for no value."""
+    """Cells that mean "no value"."""
     roots: tuple[str, ...] = ()
-    """Categories at the top that say nothing."""
+    """Root categories without information."""
     levels: bool = False
-    """Whether categories came as a column per level: then a name may stand in two levels of a path."""
+    """Whether categories came as one column per level, so that a name may occur at two levels of a path."""
 
     @classmethod
     def of(cls, config: CleanConfig, reports: Iterable[StepReport], **more: Any) -> ItemCleaning:
-        """What an import with these settings did. `reports`: of its steps; `more`: the other fields."""
+        """The cleaning done by an import with these settings. `reports`: of its steps; `more`: the other
+        fields."""
         learnt = {r.name: dict(r.learnt) for r in reports if r.name in LEARNT and r.setting != "report"}
         return cls(
             config=CleanConfig(**{name: getattr(config, name) for name in SETTINGS}),
@@ -53,7 +54,7 @@ class ItemCleaning:
 
     @classmethod
     def restore(cls, state: Mapping[str, Any] | None) -> ItemCleaning:
-        """The opposite of `state`; models that were saved without have the defaults."""
+        """The inverse of `state`; models saved without a state get the defaults."""
         if state is None:
             return cls()
         return cls(

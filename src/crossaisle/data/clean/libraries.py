@@ -1,4 +1,4 @@
-"""The libraries of the extra `clean`, imported when a step needs one."""
+"""Libraries of the extra `clean`, imported when a step needs them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EXTRA = "clean"
 
 
 def library(name: str, purpose: str) -> Any:
-    """An imported module; `MissingDependencyError` with the install command where it is absent."""
+    """Imports a module; `MissingDependencyError` with the install command if it is not installed."""
     try:
         with warnings.catch_warnings():
-            # Some of these libraries warn of what later versions of Python will do to them.
+            # some of these libraries emit deprecation warnings on import
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except ImportError as error:
@@ -26,5 +26,5 @@ def library(name: str, purpose: str) -> Any:
 
 
 def installed(name: str) -> bool:
-    """Whether a library is there, without importing it."""
+    """Whether a library is installed; does not import it."""
     return importlib.util.find_spec(name) is not None

@@ -1,4 +1,4 @@
-"""Attributes of users: bands in one spelling, words for no value, rare values of long attributes."""
+"""User attributes: one spelling of bands, no words for "unknown", rare values of long attributes merged."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ABSENT = frozenset({
     "undisclosed", "prefer not to say", "no answer", "missing", "none", "null", "n/a", "na", "u", "?",
     "-", "--", "unbekannt", "keine angabe", "k.a.", "inconnu", "desconocido", "未知", "不详",
 })  # fmt: skip
-"""What stands for no value, in lower case."""
+"""Words for "no value", in lower case."""
 MOST_VALUES = 200
-"""Different values of an attribute beyond which the rare ones are one."""
+"""Attributes with more distinct values than this get their rare ones merged."""
 KEPT_VALUES = 100
 OTHER = "other"
 _NUMBER = r"[$€£¥]?\s?(\d[\d.,]*)\s?([kKmM]?)"
@@ -33,9 +33,9 @@ _FACTOR = {"": 1.0, "k": 1e3, "m": 1e6}
 
 
 def band(text: str) -> tuple[float | None, float | None] | None:
-    """Lower and upper end of a band such as `35-44`, `15-24K`, `Under 15K` or `65+`; None where it is none.
+    """Lower and upper bound of a band such as `35-44`, `15-24K`, `Under 15K` or `65+`; None if it is not one.
 
-    An end that is open is None. A unit behind the upper end counts for both.
+    An open bound is None. A unit after the upper bound applies to both.
     """
     words = " ".join(text.split())
     if found := _RANGE.match(words):
@@ -52,18 +52,19 @@ def band(text: str) -> tuple[float | None, float | None] | None:
 
 
 def spelt(low: float | None, high: float | None) -> str:
-    """A band in one spelling: `35-44`, `15000-24000`, `<15000`, `65+`."""
+    """A band in its normal spelling: `35-44`, `15000-24000`, `<15000`, `65+`."""
     if low is None:
         return f"<{high:g}" if high is not None else ""
     return f"{low:.10g}+" if high is None else f"{low:.10g}-{high:.10g}"
 
 
 def cleaned(users: pl.DataFrame, mode: Mode) -> tuple[pl.DataFrame, StepReport]:
-    """Users with tidy attributes; `user_id` and columns of numbers stay as they are.
+    """Normalizes user attributes; `user_id` and numeric columns are left alone.
 
-    Words for no value become null. Where at least half of a column's values are bands, these are spelt alike.
-    Of a column of more than `MOST_VALUES` values the `KEPT_VALUES` most frequent stay, the others are
-    "other"; one whose values are nearly all different is left alone: it is a name and no attribute.
+    Words for "no value" become null. If at least half of a column's values are bands, those are spelt one
+    way. If a column has more than `MOST_VALUES` values, the `KEPT_VALUES` most frequent are kept and the
+    others become "other"; a column whose values are nearly all distinct is left alone, as it holds names or
+    ids.
     """
     start = time.perf_counter()
     changes: list[Change] = []

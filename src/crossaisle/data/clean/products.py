@@ -1,4 +1,4 @@
-"""`Products`: the table that cleaning steps take and give; `Step`: what a step is."""
+"""`Products`: the table that cleaning steps take and return; `Step`: the protocol of a step."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from crossaisle.data.text.control import tidied
 from crossaisle.data.text.markup import without_markup
 
 Rewrite = Callable[[Sequence[str]], list[str]]
-"""Distinct texts -> the same, rewritten."""
+"""Distinct texts -> the rewritten texts, in the same order."""
 
 
 @dataclass(frozen=True)
 class Products:
-    """Products of a catalogue. Steps keep their number and their order."""
+    """The products of a catalogue. Steps keep their number and order."""
 
     frame: pl.DataFrame
-    """`item_id`, `title`, `description`, `brand`, `image` and `attributes`, texts "" where absent."""
+    """`item_id`, `title`, `description`, `brand`, `image` and `attributes`; texts are "" if missing."""
     paths: tuple[Paths, ...]
     """Category paths per product."""
     levels: bool = False
-    """Whether categories came as a column per level: then a name may stand in two levels of a path."""
+    """Whether categories came as one column per level, so that a name may occur at two levels of a path."""
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def texts(self, column: str) -> list[str]:
-        """(n,) texts of a column."""
+        """The texts of a column, length n."""
         return self.frame[column].fill_null("").to_list()
 
     def rewritten(
         self, columns: Sequence[str], rewrite: Rewrite, suspect: str = ""
     ) -> tuple[Products, list[Change]]:
-        """The same with some columns rewritten; "categories" stands for the names in the paths.
+        """Rewrites some columns; "categories" stands for the names in the paths.
 
-        A text of which nothing would be left stays as it is. `suspect`: a pattern that all texts have which
-        may change; the others are not looked at.
+        A text that would become empty is kept. `suspect`: a regular expression that matches every text which
+        may change; the others are skipped.
         """
         frame, paths, changes = self.frame, self.paths, []
         for column in columns:
@@ -66,7 +66,7 @@ class Products:
         return replace(self, frame=frame, paths=paths), changes
 
     def with_titles(self, titles: Sequence[str]) -> tuple[Products, list[Change]]:
-        """The same with other titles; where one would be empty the old one stays."""
+        """Replaces the titles; if a new one is empty, the old one is kept."""
         before = self.texts("title")
         after = [tidied(a) or b for b, a in zip(before, titles, strict=True)]
         changes = [
@@ -76,7 +76,8 @@ class Products:
         return replace(self, frame=frame), changes
 
     def renamed_paths(self, of: Mapping[tuple[str, ...], tuple[str, ...]]) -> tuple[Products, list[Change]]:
-        """The same with other paths, by path; the beginning of a path counts where the whole is not named."""
+        """Renames category paths; a path that is not itself in `of` is renamed by its longest prefix that
+        is."""
         if not of:
             return self, []
         known: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -100,19 +101,19 @@ class Products:
 
 
 class Step(Protocol):
-    """One step of cleaning."""
+    """One cleaning step."""
 
     @property
     def name(self) -> str:
-        """What settings, report and review file call it."""
+        """Its name in settings, report and review file."""
         ...
 
     def __call__(self, products: Products) -> tuple[Products, StepReport]:
-        """The products with what the step does, and what that was."""
+        """Returns the products after the step, and a report of what it did."""
 
 
 def _moved(path: tuple[str, ...], of: Mapping[tuple[str, ...], tuple[str, ...]]) -> tuple[str, ...]:
-    """A path after all renamings; at most as many as it takes to end, so that a circle ends, too."""
+    """Follows the renamings of a path to the end; their number is limited, so that cycles end as well."""
     for _ in range(len(of) + 1):
         for depth in range(len(path), 0, -1):
             if path[:depth] in of:
@@ -124,8 +125,8 @@ def _moved(path: tuple[str, ...], of: Mapping[tuple[str, ...], tuple[str, ...]])
 
 
 def _safely(rewrite: Rewrite, texts: Sequence[str], *, attributes: bool = False) -> dict[str, str]:
-    """Distinct text -> rewritten, without markup that this has made, and tidied; as it was where nothing
-    would be left."""
+    """Distinct text -> rewritten text, without markup that the rewriting created, and tidied; texts that
+    would become empty are kept."""
     distinct = list(dict.fromkeys(texts))
     if attributes:
         return {text: _rewritten_json(text, rewrite) for text in distinct}
@@ -171,7 +172,7 @@ def _shown(paths: Paths) -> str:
 
 
 def rows_of(values: Sequence[str]) -> dict[str, np.ndarray]:
-    """Distinct value -> int64 rows that have it."""
+    """Distinct value -> int64 rows with this value."""
     table = pl.DataFrame({"value": pl.Series(values, dtype=pl.String)}).with_row_index("row")
     grouped = table.group_by("value", maintain_order=True).agg(pl.col("row"))
     return {value: np.asarray(rows, np.int64) for value, rows in grouped.iter_rows()}

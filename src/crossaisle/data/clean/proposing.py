@@ -1,4 +1,4 @@
-"""`ProposingStep`: proposes, asks the review what is applied, rewrites, and reports."""
+"""`ProposingStep`: proposes changes, lets the review decide what to apply, rewrites, and reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crossaisle.data.clean.report import Change, Proposal, Review, StepReport
 
 @dataclass(frozen=True, kw_only=True)
 class ProposingStep(ABC):
-    """A step that may be wrong: what is below `confidence` is reported and left to a person."""
+    """A step that may be wrong: proposals below `confidence` are only reported, for a person to decide."""
 
     mode: Mode
     confidence: float
@@ -24,14 +24,14 @@ class ProposingStep(ABC):
 
     @abstractmethod
     def proposals(self, products: Products) -> Iterable[Proposal]:
-        """What could be another spelling of what."""
+        """Which values may be misspellings of which."""
 
     @abstractmethod
     def applied(self, products: Products, chosen: Mapping[str, str]) -> tuple[Products, list[Change]]:
-        """The products with `chosen` (before -> after)."""
+        """The products after applying `chosen` (before -> after)."""
 
     def facts(self, before: Products, after: Products) -> dict[str, Any]:
-        """Further figures of the report, JSON-ready."""
+        """Further figures for the report, ready for JSON."""
         return {}
 
     def __call__(self, products: Products) -> tuple[Products, StepReport]:

@@ -1,4 +1,4 @@
-"""What a cleaning step did and what it proposes: counts, examples before and after, a review file."""
+"""The report of a cleaning step: counts, examples before and after, and proposals in a review file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from crossaisle.errors import DataError
 
 EXAMPLES = 10
-"""Examples that a report shows of a step."""
+"""Maximum number of examples per step in a report."""
 REVIEW: dict[str, Any] = {
     "step": pl.String,
     "before": pl.String,
@@ -30,14 +30,14 @@ DECISIONS = {"yes": True, "y": True, "true": True, "1": True, "no": False, "n": 
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A change that a step has learned from the catalogue."""
+    """A change learned from the catalogue."""
 
     before: str
     after: str
     confidence: float
-    """From 0 to 1; from the setting `confidence` on it is applied."""
+    """0 to 1; applied if at least the setting `confidence`."""
     rows: int
-    """Rows that it would change."""
+    """Number of rows that it would change."""
     why: str = ""
 
 
@@ -47,14 +47,14 @@ class Change:
 
     column: str
     row: int
-    """Position in the table that the step was given."""
+    """Row in the table given to the step."""
     before: str
     after: str
 
 
 @dataclass(kw_only=True)
 class StepReport:
-    """One step: `rows_in == rows_out + set aside`, always."""
+    """The report of one step: `rows_in == rows_out + set aside` always holds."""
 
     name: str
     setting: str
@@ -62,22 +62,22 @@ class StepReport:
     rows_out: int
     changes: list[Change] = field(default_factory=list)
     proposals: list[tuple[Proposal, bool]] = field(default_factory=list)
-    """With whether it was applied."""
+    """Each proposal, and whether it was applied."""
     learnt: dict[str, str] = field(default_factory=dict)
-    """Before -> after of what was applied: what items that come later are cleaned with."""
+    """Before -> after of applied proposals, used to clean items that arrive later."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Further figures, JSON-ready."""
     notes: list[str] = field(default_factory=list)
-    """Sentences for people."""
+    """Remarks in plain sentences."""
     seconds: float = 0.0
 
     @property
     def changed(self) -> int:
-        """Rows with at least one changed value."""
+        """Number of rows with at least one changed value."""
         return len({change.row for change in self.changes})
 
     def to_json(self) -> dict[str, Any]:
-        """Counts, examples and figures; all proposals stand in the review file."""
+        """Counts, examples and figures; the full list of proposals is in the review file."""
         seen = {(change.before, change.after): change for change in reversed(self.changes)}
         examples = list(reversed(seen.values()))[:EXAMPLES]
         return {
@@ -97,21 +97,22 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Review:
-    """What people have decided about proposals."""
+    """People's decisions about proposals."""
 
     decisions: Mapping[tuple[str, str], tuple[str, bool]] = field(default_factory=dict)
     """(step, before) -> after, whether to apply it."""
 
     def of(self, step: str) -> dict[str, str]:
-        """Before -> after of everything a person has said yes to, in one step."""
+        """Before -> after of all changes that a person has approved for one step."""
         return {b: after for (name, b), (after, yes) in self.decisions.items() if yes and name == step}
 
     def settle(
         self, step: str, proposals: Iterable[Proposal], *, apply: bool, confidence: float
     ) -> tuple[dict[str, str], list[tuple[Proposal, bool]]]:
-        """What is applied (before -> after), and every proposal with whether it is.
+        """Decides which changes are applied: (before -> after) of those, and all proposals with whether each
+        is.
 
-        A decision beats any confidence; what a person has added to the file is applied, too.
+        A decision overrides any confidence; rows that a person added to the file are applied as well.
         """
         chosen = self.of(step) if apply else {}
         settled = []
@@ -128,9 +129,9 @@ class Review:
 
 
 def read_review(path: Path) -> Review:
-    """Decisions from a review file: rows whose `apply` says yes or no.
+    """Reads decisions from a review file: rows whose `apply` says yes or no.
 
-    `DataError` where the file is none, or a decision is neither.
+    `DataError` if the file is not a review file, or a decision is neither yes nor no.
     """
     table = read_table(path, ("step", "before", "after", "apply"))
     decisions = {}
@@ -146,13 +147,15 @@ def read_review(path: Path) -> Review:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
-    """Some columns of a CSV file as trimmed texts, "" where empty; `DataError` where one is missing."""
+    """Some columns of a CSV file as trimmed texts, "" if empty; `DataError` if a column is missing."""
     try:
         table = pl.read_csv(path, infer_schema=False, encoding="utf8")
     except FileNotFoundError:
         raise DataError("no such file", file=str(path)) from None
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"is no CSV file in UTF-8 ({str(error).splitlines()[0]})", file=str(path)) from None
+        raise DataError(
+            f"is not a CSV file in UTF-8 ({str(error).splitlines()[0]})", file=str(path)
+        ) from None
     table = table.rename({name: name.strip().lower().removeprefix("\ufeff") for name in table.columns})
     for name in columns:
         if name not in table.columns:
@@ -161,7 +164,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def write_review(path: Path, reports: Sequence[StepReport]) -> int:
-    """All proposals as a CSV file for people, the doubtful ones first; returns how many."""
+    """Writes all proposals to a CSV file, the most doubtful first; returns their number."""
     rows: list[dict[str, Any]] = [
         {
             "step": report.name,

@@ -1,4 +1,4 @@
-"""Users that are no people: crawlers, price watchers, scripts. Told by tempo, breadth and regularity."""
+"""Detects users that are not people (crawlers, price watchers, scripts) by tempo, breadth and regularity."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ Ints = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.float64]
 
 FEWEST = 100
-"""Moments of a user below which nothing can be said."""
+"""Minimum number of a user's moments for any verdict."""
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 PAUSE = 30 * 60_000_000
-"""Microseconds without an event that end a session."""
+"""Gap in microseconds that ends a session."""
 PER_HOUR = 240
-"""Moments of the busiest hour that a person does not reach for long, whatever others do."""
+"""Moments in the busiest hour that a person does not sustain, whatever other users do."""
 AT_A_STRETCH = 500
-"""Moments of one session that nobody reaches by hand."""
+"""Moments in one session that nobody reaches by hand."""
 AROUND_THE_CLOCK = 20
-"""Hours of one day with events: a person sleeps."""
+"""Hours of one day with events from which on a user evidently does not sleep."""
 EVEN = 0.25
-"""Spread of the time between events (quartiles over the median) below which they come like a clock.
+"""Dispersion of the gaps between events (interquartile range over median) below which they are machine-like.
 People's is above 1."""
 COVERED = 0.2
-"""Share of the catalogue, of 500 items or more, that nobody looks at by chance."""
+"""Share of a catalogue of 500 items or more that nobody views by chance."""
 FRESH = 0.97
-"""Share of a user's events that are on items not seen before; people come back."""
+"""Share of a user's events on items not seen before; people come back to some."""
 
 
 @dataclass(frozen=True)
 class Tempo:
-    """What tells robots apart, one value per user row; NaN where there are too few events."""
+    """Statistics that distinguish robots, one value per user row; NaN if there are too few events."""
 
     moments: npt.NDArray[np.int64]
-    """Different moments with an event; a basket is one."""
+    """Number of distinct times with an event; a basket is one."""
     busiest_hour: Floats
-    """Moments in the busiest hour of the clock."""
+    """Moments in the busiest clock hour."""
     longest_session: Floats
-    """Moments of the longest session: without a pause of half an hour."""
+    """Moments in the longest session, that is, without a gap of half an hour."""
     hours_of_day: Floats
-    """Hours of the busiest day with an event, 0 to 24."""
+    """Hours with an event on the day with the most such hours, 0 to 24."""
     evenness: Floats
-    """Spread of the time between events of one session: the distance of its quartiles over the median."""
+    """Interquartile range of the gaps between events of one session, over their median."""
     covered: Floats
-    """Share of the catalogue's items."""
+    """Share of the catalogue's items that the user has an event with."""
     fresh: Floats
-    """Share of the events that are on an item not seen before."""
+    """Share of events on items not seen before."""
 
 
 def tempo_of(user: Ints, item: Ints, micros: Ints, n_users: int, n_items: int) -> Tempo:
@@ -79,12 +79,12 @@ def tempo_of(user: Ints, item: Ints, micros: Ints, n_users: int, n_items: int) -
 
 
 def robots(tempo: Tempo) -> dict[int, str]:
-    """User row -> why it is no person. It takes two of tempo, breadth and regularity.
+    """User row -> why it is not a person. Requires two of tempo, breadth and regularity.
 
-    Tempo: the busiest hour has `PER_HOUR` moments or more, a session `AT_A_STRETCH`, or there are events in
-    `AROUND_THE_CLOCK` hours of one day. Where 95 of 100 users come near the first two, it takes twice as
-    many. Breadth: `COVERED` of the catalogue, or hardly an item twice (`FRESH`) where 95 of 100 users come
-    back to more. Regularity: `EVEN` times between events.
+    Tempo: `PER_HOUR` moments in the busiest hour, `AT_A_STRETCH` in a session, or events in
+    `AROUND_THE_CLOCK` hours of one day. If the shop's 95th percentile comes close to the first two, twice as
+    many are required. Breadth: `COVERED` of the catalogue, or hardly any item twice (`FRESH`) if 95 % of
+    users come back more often. Regularity: gaps with a dispersion below `EVEN`.
     """
     out: dict[int, str] = {}
     usual_hour, usual_fresh = _usual(tempo.busiest_hour), _usual(tempo.fresh)
@@ -113,13 +113,13 @@ def robots(tempo: Tempo) -> dict[int, str]:
 
 
 def _usual(values: Floats) -> float:
-    """What 95 of 100 users stay below."""
+    """The 95th percentile of users."""
     known = values[~np.isnan(values)]
     return float(np.quantile(known, 0.95)) if len(known) else 0.0
 
 
 def _most(user: Ints, slot: Ints, n_users: int, some: npt.NDArray[np.bool_]) -> Floats:
-    """Most events that one slot of a user has; both sorted by user, then slot."""
+    """Maximum number of events in one time slot of each user; sorted by user, then slot."""
     out = np.full(n_users, np.nan)
     out[some] = 0.0
     if len(user):

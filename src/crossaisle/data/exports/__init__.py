@@ -1,1 +1,2 @@
-"""Exports of shop systems, public data sets and unknown folders -> a file of settings to read and change."""
+"""Turns exports of shop systems, public data sets and unknown folders into a settings file to review and
+edit."""

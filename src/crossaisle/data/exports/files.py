@@ -1,4 +1,4 @@
-"""`Files`: what was given, asked for by the columns that a file has; and `Draft`: the settings they make."""
+"""`Files`: the given files, looked up by their columns; and `Draft`: the settings made from them."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from crossaisle.errors import ConfigError, DataError
 from crossaisle.table_config import FileConfig
 
 SAMPLE = 2_000
-"""Rows of a file that are looked at."""
+"""Number of rows of a file that are examined."""
 CATALOGUE = 200_000
-"""Rows that are looked at to see whether events name them."""
+"""Number of rows examined to see whether events refer to them."""
 WIDE, FEWEST = 100, 100
-"""Of a table of more columns than this fewer rows are looked at, so that the values stay as many; but so many
-rows at least."""
+"""From tables with more columns than `WIDE`, fewer rows are examined, so that the number of values stays the
+same; but at least `FEWEST` rows."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """One file, and what its first rows show."""
+    """One file, and what its first rows reveal."""
 
     path: str
     names: tuple[str, ...]
     lists: tuple[str, ...] = ()
-    """Columns of lists."""
+    """Columns that contain lists."""
 
     @property
     def stem(self) -> str:
@@ -58,9 +58,9 @@ class Given:
         columns: Iterable[str] | None = None,
         explode: str | None = None,
     ) -> pl.DataFrame:
-        """Its first rows, some or all columns as text; fewer rows of a table of many columns (`WIDE`).
+        """Its first rows, with some or all columns as text; fewer rows of tables with many columns (`WIDE`).
 
-        `explode`: a column of lists, each entry of which is a row.
+        `explode`: a column of lists whose entries become rows.
         """
         config = FileConfig(**(settings or {}))
         limits = ReadLimits(json_batch=SAMPLE, batch=SAMPLE)
@@ -82,14 +82,14 @@ class Given:
 
 
 class Files:
-    """The files that were given; those that were taken are not given again."""
+    """The given files; those that have been taken are not returned again."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self.left: list[Given] = []
         self.unread: list[str] = []
-        """Files that are no tables, with the reason."""
+        """Files that are not tables, each with the reason."""
         for path in paths:
-            if not path.exists() and not any(p.suffix == ".zip" for p in path.parents):
+            if not path.exists() and not any(p.is_file() for p in path.parents):  # within a zip file
                 raise DataError("no such file", file=str(path))
             parts, notes = find_parts(path, READ_LIMITS, tolerant=True)
             self.unread += notes
@@ -97,7 +97,7 @@ class Files:
                 self._open(part.file)
 
     def copy(self) -> Files:
-        """The same files, to be taken once more."""
+        """A copy, from which the same files can be taken again."""
         other = Files(())
         other.left, other.unread = list(self.left), list(self.unread)
         return other
@@ -105,7 +105,7 @@ class Files:
     def _open(self, file: str) -> None:
         try:
             source = open_files(Path(file), FileConfig())
-            next(source.batches(source.names[:1]), None)  # what is damaged behind its head is told here
+            next(source.batches(source.names[:1]), None)  # reports damage beyond the header now
         except (DataError, ConfigError) as error:
             self.unread.append(str(error))
         else:
@@ -113,7 +113,7 @@ class Files:
             self.left.append(Given(file, source.names, tuple(lists)))
 
     def take(self, *columns: str, name: str = "") -> list[Given]:
-        """The files that have these columns, or whose name fits a regular expression."""
+        """Takes the files that have all these columns, or whose name matches a regular expression."""
         found = [
             f
             for f in self.left
@@ -123,7 +123,7 @@ class Files:
         return found
 
     def one(self, *columns: str, name: str = "") -> Given | None:
-        """The first of them, if any."""
+        """The first such file, or None."""
         found = self.take(*columns, name=name)
         self.left.extend(found[1:])
         return found[0] if found else None
@@ -134,17 +134,17 @@ Table = Literal["items", "events", "users"]
 
 @dataclass
 class Draft:
-    """Settings of the `[data]` section, with what is worth saying about them."""
+    """Settings of the `[data]` section, with remarks."""
 
     data: dict[str, Any] = field(default_factory=dict)
     tables: dict[Table, dict[str, Any]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
-    """Sentences at the top of the file."""
+    """Sentences for the top of the settings file."""
     examples: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(table, key of `columns`) -> what stands beside it."""
+    """(table, key of `columns`) -> example values, shown next to it."""
 
     def table(self, name: Table, files: Given | Sequence[Given], **settings: Any) -> None:
-        """One table; settings and columns that are None are left out."""
+        """Adds one table; settings and columns that are None are omitted."""
         given = [files] if isinstance(files, Given) else list(files)
         path: Any = given[0].path if len(given) == 1 else [f.path for f in given]
         settings["columns"] = {k: v for k, v in settings.get("columns", {}).items() if v}

@@ -1,6 +1,6 @@
-"""Guesses what files are: which table, which columns, how times and categories are written.
+"""Guesses the role of each file: which table, which columns, how times and categories are written.
 
-Every guess is a sentence or an example in the file of settings, for a person to judge.
+Every guess appears as a sentence or an example in the settings file, for a person to check.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from crossaisle.data.exports.words import BEGINNINGS, COLUMNS, compared
 from crossaisle.data.ingest.schema import looks_like_data
 
 COLUMNS_COMPARED = 20
-"""Columns of a table in which the ids of the events are looked for over many rows."""
+"""Number of columns per table that are searched for the ids of the events over many rows."""
 
 
 def fill_in(draft: Draft, files: Files) -> None:
-    """Adds the tables that are missing, as far as files are left, and an example beside each column."""
+    """Adds missing tables as far as files are left, and examples next to the columns."""
     known = set(draft.tables)
     if "events" not in draft.tables:
         _add_events(draft, files, _found(files.left, "events"))
@@ -46,7 +46,7 @@ def fill_in(draft: Draft, files: Files) -> None:
 
 
 def _match(names: Sequence[str], table: Table) -> dict[str, str]:
-    """Canonical column -> the file's, by name; each of the file's columns once."""
+    """Canonical column -> the file's column, matched by name; each of the file's columns is used once."""
     plain: dict[str, str] = {}
     for name in names:
         plain.setdefault(compared(name), name)
@@ -64,7 +64,7 @@ def _match(names: Sequence[str], table: Table) -> dict[str, str]:
 
 
 def _found(files: Sequence[Given], table: Table) -> list[tuple[Given, dict[str, str]]]:
-    """Files that may be this table, the one with most columns first."""
+    """Files that may be this table, those with the most matching columns first."""
     out = []
     for file in files:
         columns = _match(file.names, table)
@@ -146,7 +146,7 @@ def _add_table(draft: Draft, files: Files, table: Table) -> None:
 
 
 def _levels(draft: Draft, file: Given, columns: Mapping[str, Any], form: dict[str, Any]) -> dict[str, Any]:
-    """`categories` as several columns, where a file has several that nest; says what is not used."""
+    """Sets `categories` to several columns if a file has columns that nest; remarks on those not used."""
     chosen = columns.get("categories")
     taken = {v for k, v in columns.items() if k != "categories"}
     rivals = [n for n in file.names if n not in taken and (is_level(compared(n)) or n == chosen)]
@@ -155,7 +155,9 @@ def _levels(draft: Draft, file: Given, columns: Mapping[str, Any], form: dict[st
     sample = file.sample(form, rows=CATALOGUE, columns=rivals)
     if chosen in sample.columns and bool(sample[chosen].str.contains(r"[>\[]").fill_null(False).any()):
         others = ", ".join(repr(name) for name in rivals if name != chosen)
-        draft.remarks.append(f"UNSURE: {chosen!r} holds whole paths; no levels of it: {others}")
+        draft.remarks.append(
+            f"UNSURE: {chosen!r} holds whole paths, so these columns are not used as levels: {others}"
+        )
         return {}
     found = nested_levels(sample, chosen)
     for name, why in found.left.items():
@@ -167,7 +169,7 @@ def _levels(draft: Draft, file: Given, columns: Mapping[str, Any], form: dict[st
 
 
 def _add_items_of_events(draft: Draft) -> None:
-    """Items out of the lines of orders, where these have titles or prices."""
+    """Takes items from order lines, if these contain titles or prices."""
     events = draft.tables.get("events", {})
     paths = events.get("path", ())
     names = names_of(draft, "events")
@@ -194,9 +196,8 @@ def _ids(draft: Draft, table: Table, column: str) -> set[str]:
 
 
 def _shares(file: Given, known: set[str], named: str) -> dict[str, float]:
-    """Share of known ids that the first rows of a column hold: of the one that is named so, and of those
-    that hold distinct values, the likeliest `COLUMNS_COMPARED`.
-    """
+    """Column -> share of the known ids in its first rows, for the column `named` and up to `COLUMNS_COMPARED`
+    likely ones with distinct values."""
     hits = {}
     for name, values in tidied(file.sample()).items():
         there = set(values.to_list()) - {None}

@@ -26,11 +26,11 @@ EXPORTS: dict[str, Export] = {
     "amazon-reviews": research.amazon_reviews,
 }
 SHOPS = ("shopify", "woocommerce", "magento", "google-merchant")
-"""Their products are told from others; orders may come from elsewhere."""
+"""Shop systems whose products can be recognized; orders may come from elsewhere."""
 
 
 def draft_of(name: str, paths: Sequence[Path]) -> Draft:
-    """The settings for files of a known export. Tables that it does not know are looked for as in `guess`."""
+    """The settings for files of a known export. Tables it does not cover are searched for as in `guess`."""
     if name not in EXPORTS:
         raise ConfigError(f"unknown export {name!r}{nearest(name, EXPORTS)}")
     files = Files(paths)
@@ -39,14 +39,17 @@ def draft_of(name: str, paths: Sequence[Path]) -> Draft:
         seen = "; ".join(
             [*(f"{f.path}: {', '.join(f.names[:6])}" for f in files.left[:3]), *files.unread[:3]]
         )
-        raise DataError(f"no file of {name} among those given ({seen}): {_first_line(EXPORTS[name])}")
+        raise DataError(
+            f"none of these files is a {name} export ({seen}); expected: {_first_line(EXPORTS[name])}"
+        )
     draft.remarks.insert(0, f"From {name}. {_first_line(EXPORTS[name])}")
     fill_in(draft, files)
     return draft
 
 
 def draft_of_folder(folder: Path) -> Draft:
-    """The settings for a folder of files, as far as they can be told; the remarks say what is unsure."""
+    """The settings for a folder of files, as far as they can be inferred; the remarks say what is
+    uncertain."""
     found = Files([folder])
     best, best_name, left = Draft(), "", found
     for name, export in EXPORTS.items():

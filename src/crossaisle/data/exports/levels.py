@@ -1,4 +1,4 @@
-"""Several columns of categories -> the levels of one path, the coarsest first, checked that they nest."""
+"""Orders several category columns into the levels of one path, coarsest first, and checks that they nest."""
 
 from __future__ import annotations
 
@@ -15,43 +15,44 @@ _WORDS = """sector division department dept section aisle shelf bay category cat
     subtype genre genres productdepartment abteilung bereich warengruppe warenuntergruppe hauptwarengruppe
     obergruppe untergruppe hauptkategorie kategorie unterkategorie warengruppenname"""
 LEVELS = frozenset(_WORDS.split())
-"""What columns of categories are called, in letters and digits only."""
+"""Common names of category columns, as letters and digits only."""
 _NUMBERED = re.compile(r"(?:item|product)?(?:category|categorylevel|level|kategorie)\d{1,2}(?:name)?")
 NESTED = 0.95
-"""Share of the rows whose coarser category must be the usual one of their finer category."""
+"""Minimum share of rows whose coarse category is the most frequent one for their fine category."""
 OWN = 0.9
-"""Values per row from which on a column names single items."""
+"""Distinct values per row above which a column identifies single items."""
 FEWEST = 20
-"""Rows from which on that can be told."""
+"""Minimum number of rows for that judgement."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """What columns of categories come to."""
+    """The result for a set of category columns."""
 
     path: tuple[str, ...]
-    """Columns that nest, the coarsest first."""
+    """Columns that nest, coarsest first."""
     values: tuple[int, ...]
-    """Different values of each."""
+    """Number of distinct values of each."""
     left: dict[str, str]
-    """The other columns, and why they are none of the levels."""
+    """The other columns, each with the reason why it is not a level."""
 
 
 def is_level(plain: str) -> bool:
-    """Whether a column of this name, in letters and digits only, holds categories."""
+    """Whether a column with this name (letters and digits only) holds categories."""
     return plain in LEVELS or _NUMBERED.fullmatch(plain) is not None
 
 
 def nested_levels(table: pl.DataFrame, prefer: str | None = None) -> Levels:
-    """The longest chain of columns that each lie within the one before, of equal ones one with `prefer`.
+    """The longest chain of columns in which each nests in the one before; among equally long ones, one with
+    `prefer`.
 
-    `table`: columns of categories as texts, null where a row has none.
+    `table`: category columns as text, null where missing.
     """
     count = {name: table[name].drop_nulls().n_unique() for name in table.columns}
     filled = {name: len(table) - table[name].null_count() for name in table.columns}
     left = {name: "has a single value" for name in count if count[name] <= 1}
     left |= {
-        name: "has a value of its own for nearly every row"
+        name: "has a different value in nearly every row"
         for name in count
         if filled[name] >= FEWEST and count[name] > OWN * filled[name]
     }
@@ -65,12 +66,12 @@ def nested_levels(table: pl.DataFrame, prefer: str | None = None) -> Levels:
     for name in order:
         if name not in path:
             same = next((o for o in path if count[o] == count[name] and _lies_within(table, name, o)), None)
-            left[name] = f"says the same as {same!r}" if same else f"does not nest with {' > '.join(path)}"
+            left[name] = f"repeats {same!r}" if same else f"does not nest with {' > '.join(path)}"
     return Levels(tuple(path), tuple(count[name] for name in path), left)
 
 
 def _lies_within(table: pl.DataFrame, fine: str, coarse: str) -> bool:
-    """Whether rows of one finer category hardly ever lie in different coarser ones."""
+    """Whether rows of one fine category almost never lie in different coarse ones."""
     pairs = table.select(fine, coarse).drop_nulls().group_by(fine, coarse).len()
     usual = int(pairs.group_by(fine).agg(pl.col("len").max())["len"].sum())
     return len(pairs) > 0 and usual >= NESTED * int(pairs["len"].sum())

@@ -1,4 +1,4 @@
-"""What public data sets look like."""
+"""Recognizes the files of public data sets."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What the rows of an event log tell where the names of its columns do not: which column is the time, and
-what tells guests apart.
-"""
+"""Recognizes columns of an event log by their values, where names do not: times, and ids of guests."""
 
 from __future__ import annotations
 
@@ -16,13 +14,13 @@ from crossaisle.data.ingest.values.moments import Clock, how_to_read
 
 _DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 FEW = 0.01
-"""Share of the first rows that may name nobody without a word about it."""
+"""Share of the first rows that may have neither user nor guest id without a remark."""
 
 
 def time_column(file: Given, columns: Mapping[str, str]) -> str | None:
-    """The column of dates or moments that no other use was found for, the one with most values of several.
+    """The otherwise unused column of dates or times; of several, the one with the most values.
 
-    Plain numbers do not count: a price, an amount and seconds since 1970 look alike.
+    Plain numbers do not count: prices, amounts and seconds since 1970 look alike.
     """
     free = [name for name in file.names if name not in columns.values()]
     found = {}
@@ -34,14 +32,14 @@ def time_column(file: Given, columns: Mapping[str, str]) -> str | None:
 
 
 def is_readable(times: pl.Series) -> bool:
-    """Whether all of some texts are moments that an import reads, with or without `time_unit`."""
+    """Whether all texts are times that an import can parse, with or without `time_unit`."""
     return bool(Clock().read(texts(times))[1].all()) or how_to_read(times).startswith("set time_unit to '%")
 
 
 def guests_of(file: Given, columns: Mapping[str, str]) -> tuple[str | None, list[str]]:
-    """The column that tells those apart who are no known user, and what is worth saying about it.
+    """The column that identifies guests, that is, visitors who are not known users; and remarks on it.
 
-    Most rows of a log of visits have no order: where neither user nor basket is named, a session is.
+    Most rows of a visit log have no order: if they name neither user nor basket, they name a session.
     """
     user, basket = columns["user_id"], columns.get("basket_id")
     taken = set(columns.values()) - {basket}
@@ -64,7 +62,7 @@ def guests_of(file: Given, columns: Mapping[str, str]) -> tuple[str | None, list
 
 
 def _nobody(rows: pl.DataFrame, user: str, basket: str | None) -> float:
-    """Share of the rows that name neither."""
+    """Share of the rows with neither user nor basket."""
     clean = tidied(rows)
     both = [clean[name].is_null() for name in (user, basket) if name in clean]
     if not len(rows) or not both:

@@ -1,4 +1,4 @@
-"""First rows of a table that a draft names, as tidy texts."""
+"""The first rows of a table in a draft, as tidy texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def tidied(sample: pl.DataFrame) -> dict[str, pl.Series]:
 
 
 def sample_of(draft: Draft, table: Table, columns: Iterable[str]) -> dict[str, pl.Series]:
-    """The first rows of a table's first file, unfolded; without the other steps that its settings ask for."""
+    """The first rows of a table's first file, with lists exploded; the other steps in its settings are not
+    applied."""
     if table not in draft.tables:
         return {}
     try:

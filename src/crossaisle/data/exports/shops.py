@@ -1,4 +1,4 @@
-"""What the exports of shop systems and of analytics look like."""
+"""Recognizes exports of shop systems and analytics tools."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def woocommerce(files: Files) -> Draft:
             "items",
             products,
             keep={"Published": ["1"]} if products.has("Published") else None,
-            # lines of orders name the product, whichever variation was bought
+            # order lines name the product, whichever variation was bought
             drop={"Type": ["variation"]} if products.has("Type") else None,
             columns={
                 "item_id": "ID",
@@ -74,7 +74,7 @@ def woocommerce(files: Files) -> Draft:
                 "in_stock": products.first_of("In stock?", "Stock"),
             },
         )
-    elif any(file.has("ID") for file in files.left):  # its columns have names in the shop's language
+    elif any(file.has("ID") for file in files.left):  # its columns are named in the shop's language
         draft.data = {"path_separator": ","}
     if orders := files.take("line_items", "status"):
         first = orders[0]
@@ -125,7 +125,7 @@ def magento(files: Files) -> Draft:
 
 def google_merchant(files: Files) -> Draft:
     """A product feed as XML, TSV or CSV. Orders come from elsewhere."""
-    draft = Draft(data={"category_lists": "paths"})  # a product type that stands several times
+    draft = Draft(data={"category_lists": "paths"})  # a product type may be given several times
     feed = next((file for file in files.left if feed_columns(file.names)), None)
     if feed is not None:
         files.left.remove(feed)

@@ -1,6 +1,5 @@
-"""What a draft says about its guesses: examples beside columns, how times and categories are written, what
-is not used.
-"""
+"""Remarks of a draft on its guesses: examples for columns, formats of times and categories, unused
+columns."""
 
 from __future__ import annotations
 
@@ -19,13 +18,13 @@ from crossaisle.data.ingest.values.moments import Clock, how_to_read, looks_like
 from crossaisle.data.kinds import Kinds
 
 NAMED = 12
-"""Columns that are not used which a remark names."""
+"""Maximum number of unused columns listed in a remark."""
 DEEPEST = 5
-"""Levels of categories that a remark counts."""
+"""Maximum number of category levels counted in a remark."""
 
 
 def show(draft: Draft, table: Table, *, guessed: bool) -> None:
-    """Examples beside the columns, and what the values tell about times and categories."""
+    """Adds examples to the columns, and remarks on the formats of times and categories."""
     columns: Mapping[str, Any] = draft.tables[table].get("columns", {})
     names = names_of(draft, table)
     sample = sample_of(draft, table, _named(columns))
@@ -71,7 +70,7 @@ def _tell_unused(draft: Draft, table: Table, names: Sequence[str]) -> None:
 
 
 def _rivals(key: str, name: str, names: Sequence[str], table: Table, columns: Mapping[str, Any]) -> list[str]:
-    """Other columns of the file that have a name for the same, and are not used for anything else."""
+    """Columns of the file whose names also fit this key, and which are not used for anything else."""
     known = COLUMNS[table].get(key, ())
     return [n for n in names if compared(n) in known and n != name and n not in columns.values()]
 
@@ -89,11 +88,11 @@ def _tell_time(draft: Draft, seen: pl.Series) -> None:
             draft.remarks.append(f"UNSURE: times such as {seen[0]!r}: {hint}")
     elif looks_like_excel(int(np.min(micros)), int(np.max(micros))):
         draft.data["time_unit"] = "excel"
-        draft.remarks.append(f"UNSURE: times such as {seen[0]} were taken for a spreadsheet's days")
+        draft.remarks.append(f"UNSURE: times such as {seen[0]} were taken as a spreadsheet's day numbers")
 
 
 def _tell_kinds(draft: Draft, values: pl.Series) -> None:
-    """Kinds that nobody has named count for nothing: better said now than after an import."""
+    """Adds a remark on unknown kinds, which are ignored: better known now than after an import."""
     counts = values.drop_nulls().value_counts(sort=True)
     unknown = [(k, n) for k, n in counts.rows() if not Kinds().meaning(k).known]
     if unknown:
@@ -124,8 +123,8 @@ def _tell_depth(draft: Draft, paths: pl.Series) -> None:
 
 
 def _tell_level(draft: Draft, seen: pl.Series) -> None:
-    """Where all paths begin with the same names, the first level with several is what the shop calls a
-    category."""
+    """If all paths start with the same names, sets the category level to the first one with several
+    values."""
     if "category_roots" in draft.data or "category_level" in draft.data:
         return
     several = draft.data.get("path_separator")
@@ -139,7 +138,7 @@ def _tell_level(draft: Draft, seen: pl.Series) -> None:
         level, above = level + 1, names[0]
     if level:
         draft.data["category_level"] = level
-        draft.remarks.append(f"UNSURE: all categories are below {above!r}: the level below counts")
+        draft.remarks.append(f"UNSURE: all categories are below {above!r}: the level below is used")
 
 
 def _tell_categories(draft: Draft, seen: pl.Series) -> None:
@@ -155,12 +154,10 @@ def _tell_categories(draft: Draft, seen: pl.Series) -> None:
         return
     if sign in ("|", ";"):
         draft.data.setdefault("path_separator", sign)
-        draft.remarks.append(
-            f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between several categories"
-        )
+        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken as the separator between categories")
     else:
         draft.data["category_separator"] = sign
-        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between levels")
+        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken as the separator between levels")
         _tell_depth(draft, _names(seen, sign))
 
 

@@ -1,4 +1,4 @@
-"""A draft as TOML, for people: columns one a line, with examples beside them."""
+"""Writes a draft as TOML for people: one column per line, with examples next to it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _value(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    escaped = json.dumps(value, ensure_ascii=False)  # the escapes of JSON are those of TOML
+    escaped = json.dumps(value, ensure_ascii=False)  # JSON escapes are valid in TOML
     return escaped.replace("\x7f", "\\u007f")
 
 

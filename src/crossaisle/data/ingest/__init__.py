@@ -1,1 +1,1 @@
-"""Files as shops have them -> a `Dataset`, with an account of every row that was set aside or repaired."""
+"""Reads a shop's files into a `Dataset`, and accounts for every row that was set aside or repaired."""

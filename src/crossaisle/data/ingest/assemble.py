@@ -1,4 +1,4 @@
-"""Items, users and events that were kept -> one `Dataset`."""
+"""Assembles the items, users and events that were kept into one `Dataset`."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def assemble(
     cleaning: ItemCleaning,
     limits: ReadLimits = READ_LIMITS,
 ) -> Dataset:
-    """Joins users and items to the events and sorts these by user, moment, position and input order."""
+    """Joins users and items to the events, which are sorted by user, time, position and input order."""
     room = limits.events_in_memory
     table = pl.DataFrame({"user_id": pl.Series(raw.users, dtype=pl.String)})
     user = raw.user
     if users is not None:
-        # the shop's own users first, cold ones included, then those that only the events know
+        # the shop's own users first, cold ones included, then users that occur only in events
         table = pl.concat(
             [users, table.join(users, on="user_id", how="anti", maintain_order="left")], how="diagonal"
         )
@@ -48,7 +48,7 @@ def assemble(
     for name in ("micros", "position", "user", "item", "kind", "value", "quantity", "basket"):
         if getattr(raw, name) is not None:
             columns[name] = getattr(raw, name)
-            setattr(raw, name, None)  # each unsorted column goes as its sorted copy comes
+            setattr(raw, name, None)  # frees each unsorted column once its sorted copy exists
     del user
     keys = tuple(name for name in ("position", "micros") if name in columns)
     ordered = sorted_by_user(columns, keys, len(table), room)
@@ -79,7 +79,7 @@ def assemble(
 
 
 def _meanings(config: DataConfig, names: tuple[str, ...], events: Events) -> Kinds:
-    """What the kinds mean, and which ratings are low ones on the scale of this data."""
+    """The meanings of the event kinds, with the bound of low ratings on this data's scale."""
     kinds = Kinds.of(config)
     rated = np.array([kinds.meaning(name).role == "rating" for name in names], bool)[events.kind]
     if config.low_rating is None and rated.any():

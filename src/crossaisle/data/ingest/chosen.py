@@ -1,4 +1,4 @@
-"""Which items stay: unwanted categories, items without one, items that too few people know."""
+"""Selects items: drops excluded categories, items without a required category, and rare items."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from crossaisle.errors import ConfigError, DataError, UnknownIdError
 
 
 class Known(NamedTuple):
-    """Items that a model knows, whose files are read for what is new."""
+    """Items known to a model, when only new data is imported."""
 
     ids: Sequence[str] = ()
     unlisted: int = 0
-    """So many of the items, the last ones, stand in no file."""
+    """The number of these items, at the end, that occur in no file."""
 
 
 def excluded_items(items: Items, level: int, config: DataConfig, ledger: Ledger) -> Mask:
-    """Marks and books the items of unwanted categories, and those without one where one is required."""
+    """Marks and records items of excluded categories, and those without a category if one is required."""
     out = np.zeros(len(items.frame), bool)
     taxonomy = Taxonomy(tuple(items.paths))
     if config.require_category:
@@ -47,9 +47,9 @@ def excluded_items(items: Items, level: int, config: DataConfig, ledger: Ledger)
 def choose_items(
     raw: Raw, items: Items, excluded: Mask, config: DataConfig, ledger: Ledger, known: Known
 ) -> tuple[Raw, Items]:
-    """Leaves out excluded and too rare items, with the events of the latter.
+    """Drops excluded and rare items, and the events of rare ones.
 
-    `known` items are never too rare; those of them that the files do not list are left out without events.
+    `known` items are never too rare; those that the files do not list are dropped if they have no events.
     """
     gone = excluded.copy()
     ids = items.frame["item_id"]
@@ -87,7 +87,7 @@ def choose_items(
 
 
 def without(raw: Raw, drop: Mask) -> Raw:
-    """Events without some of them, and without the users that have no other."""
+    """Drops some events, and users left without any."""
     keep = ~drop
     user, used = compact(raw.user[keep], len(raw.users))
     return Raw(

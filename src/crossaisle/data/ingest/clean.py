@@ -1,4 +1,4 @@
-"""Values as they come -> values as they are kept: ids and texts."""
+"""Cleans raw values: ids and texts."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ Mask = npt.NDArray[np.bool_]
 
 
 def to_arrow(values: np.ndarray) -> pa.Array:
-    """A numpy array for Arrow; `pa.array` would import pandas wherever it is installed."""
+    """Converts a numpy array to Arrow; `pa.array` would import pandas if that is installed."""
     return pl.Series(values).to_arrow()
 
 
 def to_numpy(values: pa.Array, absent: int | None = None) -> np.ndarray:
-    """An Arrow array for numpy, with `absent` instead of nulls (float64 NaN where it is not given)."""
+    """Converts an Arrow array to numpy, with nulls replaced by `absent` (by default float64 NaN)."""
     series = pl.Series(values)
     return (series if absent is None else series.fill_null(absent)).to_numpy()
 
 
 def texts(values: pl.Series | Iterable[str | None]) -> pa.Array:
-    """The same for texts."""
+    """Converts texts to Arrow."""
     series = values if isinstance(values, pl.Series) else pl.Series(list(values), dtype=pl.String)
     return series.to_arrow().cast(pa.string())
 
 
 def as_text(values: pa.Array) -> pa.Array:
-    """Any Arrow array as text; whole floats (an integer column with gaps) lose their '.0', NaN is null."""
+    """Converts any Arrow array to text; whole floats (integer columns with gaps) lose their '.0', NaN becomes
+    null."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         values, kind = values.dictionary_decode(), kind.value_type
@@ -52,7 +53,7 @@ def as_text(values: pa.Array) -> pa.Array:
 
 
 def shown(values: pa.Array) -> pl.Series:
-    """Values as they are shown in the list of rejected rows: like `as_text`, NaN included."""
+    """Values as displayed in the list of rejected rows: like `as_text`, but NaN is kept."""
     floating = pa.types.is_floating(values.type)
     return pl.Series(values.cast(pa.string()) if floating else as_text(values), dtype=pl.String)
 
@@ -64,33 +65,33 @@ def _listed(value: Any) -> str:
 
 
 def tidy(text: pl.Expr) -> pl.Expr:
-    """What `control.tidied` does to one text; null where nothing is left."""
+    """`control.tidied` as a polars expression; null if the result is empty."""
     clean = text.str.replace_all(CONTROL, "").str.replace_all(r"\s+", " ").str.strip_chars()
     return pl.when(clean != "").then(clean)
 
 
 def without_nulls(text: pl.Series, nulls: Sequence[str]) -> pl.Series:
-    """The same texts, null where one of them only says that there is none."""
+    """The texts, with null for those that mean "no value"."""
     return text.set(text.is_in(list(nulls)), None)
 
 
 @dataclass
 class Ids:
-    """One column of ids of a batch."""
+    """The ids in one column of a batch."""
 
     codes: pa.DictionaryArray
-    """Tidy ids; null where there is none, or where it is refused."""
+    """Tidy ids; null if missing or refused."""
     repaired: dict[str, int]
-    """Rows by rule."""
+    """Rule -> number of rows repaired."""
     refused: dict[str, Mask]
-    """Rule -> rows whose id is none."""
+    """Rule -> rows whose value cannot be an id."""
 
 
 def encode_ids(values: pa.Array, nulls: Sequence[str] = (), *, refuse: bool = True) -> Ids:
-    """Ids as a dictionary of tidy texts.
+    """Dictionary-encodes ids as tidy texts.
 
-    An id that is one of `nulls` is absent; with `refuse`, what is no id is absent too (`Ids.refused`).
-    Only distinct ids are tidied, which is what makes millions of rows cheap.
+    Ids in `nulls` count as missing; with `refuse`, so do values that cannot be ids (`Ids.refused`). Only
+    distinct ids are tidied, which makes millions of rows cheap.
     """
     coded = values if pa.types.is_dictionary(values.type) else as_text(values).dictionary_encode()
     names = as_text(coded.dictionary)
@@ -111,7 +112,7 @@ def encode_ids(values: pa.Array, nulls: Sequence[str] = (), *, refuse: bool = Tr
 def tidied_ids(
     given: pl.Series, nulls: Sequence[str] = (), *, refuse: bool = True
 ) -> tuple[pl.Series, dict[str, Mask], dict[str, Mask]]:
-    """Tidy ids (null where there is none, or where it is refused), and masks by rule: repaired, refused."""
+    """Tidy ids (null if missing or refused), and rule -> mask of those repaired, and of those refused."""
     clean = pl.DataFrame({"id": given}).select(tidy_ids(pl.col("id")))["id"]
     clean = without_nulls(clean, nulls)
     there = clean.is_not_null()
@@ -135,7 +136,7 @@ def _at(mask: Mask, codes: npt.NDArray[np.integer]) -> Mask:
 
 
 def with_guests(users: pa.DictionaryArray, baskets: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Users, and for events without one the basket as a user of its own, named `basket:ID`."""
+    """The users; events without one get their basket as an anonymous user, named `basket:ID`."""
     n = len(users.dictionary)
     codes, basket = to_numpy(users.indices, -1), to_numpy(baskets.indices, -1)
     named = to_numpy(baskets.dictionary.is_valid())
@@ -147,17 +148,17 @@ def with_guests(users: pa.DictionaryArray, baskets: pa.DictionaryArray) -> pa.Di
 
 
 def alike(unknown: pl.Series, known: pl.Series) -> str | None:
-    """A sentence about unknown ids that are known but for leading zeros, or upper and lower case."""
+    """A sentence if unknown ids differ from known ones only in leading zeros or case, else None."""
     for what, advice, same in (
         ("leading zeros", "export the ids of both tables as text", pl.col("id").str.strip_chars_start("0")),
-        ("upper and lower case", "write them alike", pl.col("id").str.to_lowercase()),
+        ("upper and lower case", "write both the same way", pl.col("id").str.to_lowercase()),
     ):
         left = pl.DataFrame({"id": unknown}).with_columns(same=same)
         right = pl.DataFrame({"id": known}).with_columns(same=same).unique("same")
         both = left.join(right, on="same", how="inner", maintain_order="left")
         if len(both):
             return str(
-                f"{len(both):,} unknown ids differ from known ones in {what} only, such as "
+                f"{len(both):,} unknown ids differ from known ids only in {what}, such as "
                 f"{both['id'][0]!r} and {both['id_right'][0]!r}: {advice}"
             )
     return None

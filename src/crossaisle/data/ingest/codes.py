@@ -1,4 +1,4 @@
-"""`Raw`: events as integer codes, in input order; `Codes`, which grows codes batch by batch; `KnownIds`."""
+"""`Raw`: events as integer codes, in input order; `Codes`: builds codes batch by batch; `KnownIds`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from crossaisle.data.vocabulary import Rows
 
 DEFAULT_KIND = "purchase"
 WAITING = 16
-"""A share of the events that are held in memory: so many ids of batches may wait to be joined at first."""
+"""Dictionaries of batches are merged once they hold `in_memory / WAITING` ids, or as many as are known."""
 
 
 class Codes:
-    """Grows one integer code per distinct id, batch by batch, in order of first appearance."""
+    """Assigns one integer code per distinct id, batch by batch, in order of first appearance."""
 
     def __init__(self, in_memory: int = READ_LIMITS.events_in_memory) -> None:
         self._chunks: list[pa.DictionaryArray] = []
@@ -36,8 +36,8 @@ class Codes:
         indices = ids.indices.filter(keep)
         self._chunks.append(pa.DictionaryArray.from_arrays(indices, ids.dictionary))
         self._waiting += len(ids.dictionary)
-        # Each batch has a dictionary of its own. Once they are as many as there are ids, they become one:
-        # less often would keep every id many times, more often would read the ids too often.
+        # Each batch has its own dictionary. They are merged once they hold as many ids as there are distinct
+        # ones: less often would store every id many times, more often would process the ids too often.
         if self._waiting > max(
             len(self._names) if self._names is not None else 0, self._in_memory // WAITING
         ):
@@ -55,7 +55,7 @@ class Codes:
         self._chunks, self._waiting = [], 0
 
     def finish(self) -> tuple[Rows, list[str]]:
-        """int32 codes, -1 where absent, and the ids behind them; ids of no kept row are left out."""
+        """int32 codes, -1 if missing, and the ids they stand for, without ids of dropped rows."""
         self._unify()
         if self._names is None:
             return np.empty(0, np.int32), []
@@ -64,13 +64,13 @@ class Codes:
 
 
 class KnownIds:
-    """Rows of ids that are known from the start, looked up batch by batch.
+    """Row numbers of ids known from the start, looked up batch by batch.
 
-    Arrow's `index_in` reads all known ids for each batch, so that events times items would be read in all.
+    Arrow's `index_in` scans all known ids for each batch, which is quadratic in total.
     """
 
     def __init__(self, ids: pa.Array) -> None:
-        """`ids` text (n,), each once."""
+        """`ids` text (n,), unique."""
         self.ids = ids
         keys = pl.Series(ids).hash().to_numpy()
         self._order = np.argsort(keys, kind="stable").astype(np.int32)
@@ -78,8 +78,8 @@ class KnownIds:
         self._one_each = bool(np.diff(self._keys).all())
 
     def rows(self, ids: pa.Array) -> Rows:
-        """int32 (m,): -1 where an id is not known or null."""
-        if not self._one_each or not len(self._keys):  # two ids have one hash
+        """int32 (m,): -1 where an id is unknown or null."""
+        if not self._one_each or not len(self._keys):  # a hash collision
             return to_numpy(pc.index_in(ids, value_set=self.ids), -1).astype(np.int32)
         place = np.searchsorted(self._keys, pl.Series(ids).hash().to_numpy())
         found = self._order[np.minimum(place, len(self._order) - 1)]
@@ -88,11 +88,12 @@ class KnownIds:
 
 
 def compact(codes: Rows, n: int, in_memory: int = READ_LIMITS.events_in_memory) -> tuple[Rows, Mask]:
-    """Renumbers codes below `n` without the unused ones, order kept, -1 stays; and which ones are used.
+    """Renumbers codes below `n`, leaving out unused ones, in the same order; -1 stays. Also returns which are
+    used.
 
-    More than `in_memory` of them are changed where they are.
+    More than `in_memory` codes are changed in place.
     """
-    used = np.zeros(n + 1, bool)  # the last place is for -1
+    used = np.zeros(n + 1, bool)  # the last entry is for -1
     for part in blocks(len(codes)):
         used[codes[part]] = True
     used = used[:-1]
@@ -108,7 +109,7 @@ class Raw:
     users: list[str]
     item: Rows
     items: list[str]
-    """Ids behind `item`; empty when there is an items table, whose rows `item` holds then."""
+    """Ids that `item` refers to; empty if there is an items table, whose rows `item` then refers to."""
     micros: npt.NDArray[np.int64] | None
     position: npt.NDArray[np.float64] | None
     kind: npt.NDArray[np.int8]
@@ -117,14 +118,14 @@ class Raw:
     quantity: npt.NDArray[np.float32]
     basket: Rows
     rows: npt.NDArray[np.int64] | None
-    """Row numbers in the file, where later steps may set more rows aside."""
+    """Row numbers in the file, if later steps may set more rows aside."""
 
     def __len__(self) -> int:
         return len(self.item)
 
 
 def no_events() -> Raw:
-    """Of a shop in which nothing has happened yet. What will happen has times."""
+    """The events of a shop that has none yet; future ones will have times."""
     rows, floats, moments = np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int64)
     kind, kinds = np.empty(0, np.int8), (DEFAULT_KIND,)
     return Raw(rows, [], rows, [], moments, None, kind, kinds, floats, floats, rows, moments)

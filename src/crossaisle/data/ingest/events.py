@@ -1,4 +1,5 @@
-"""Events: read batch by batch, checked, and coded to integers at once, so that millions fit in memory."""
+"""Reads events batch by batch, checks them, and encodes them as integers at once, so that millions fit in
+memory."""
 
 from __future__ import annotations
 
@@ -38,13 +39,13 @@ from crossaisle.errors import DataError
 from crossaisle.progress import bar
 
 TELLING = 100_000
-"""So many rows are enough to say that a column holds no ids."""
+"""Number of rows after which a column without valid ids is rejected."""
 LOW_TIME = 100_000_000 * 1_000_000
-"""Microseconds: moments before March 1973 are hardly those of a shop."""
+"""Microseconds: times before March 1973 are implausible for a shop."""
 
 
 class EventReader:
-    """Reads one source of events against known items (or none)."""
+    """Reads one source of events, checked against known items (or none)."""
 
     def __init__(
         self,
@@ -81,14 +82,14 @@ class EventReader:
         self.keep_rows = config.min_users_per_item > 0 or config.clean.robots == "on"
 
     def read(self, progress: bool = False) -> Raw:
-        """All events; `DataError` when none can be kept."""
+        """Reads all events; `DataError` if none can be kept."""
         wanted = list(dict.fromkeys(self.columns.values()))
         stream = self.source.batches(wanted)
         done = 0
         with ThreadPoolExecutor(3) as pool, bar("reading events", None, show=progress) as advance:
             ahead = pool.submit(next, stream, None)
             while (batch := ahead.result()) is not None:
-                ahead = pool.submit(next, stream, None)  # is decoded while this one is checked
+                ahead = pool.submit(next, stream, None)  # decoded while the current one is checked
                 self._take(batch, done, pool)
                 done += batch.num_rows
                 advance(batch.num_rows)
@@ -98,7 +99,7 @@ class EventReader:
         note_misread("events", self.source, self.ledger)
         if not self.tally.read:
             if self.item_ids is None:
-                raise DataError("there is a header but no row", file=self.source.file)
+                raise DataError("there is a header but no readable row", file=self.source.file)
             return no_events()
         self._refuse_ids()
         self._refuse_times()
@@ -153,7 +154,7 @@ class EventReader:
             codes.add(ids[name], mask)
 
     def _ids(self, batch: pa.RecordBatch, coded: Mapping[str, Ids]) -> list[tuple[str, str, Mask]]:
-        """Counts repaired ids; returns where one is no id at all."""
+        """Counts repaired ids; returns where values cannot be ids."""
         checks = []
         for name, column in coded.items():
             self.tally.repaired.update(column.repaired)
@@ -191,7 +192,7 @@ class EventReader:
     def _numbers(
         self, batch: pa.RecordBatch, known: dict[str, np.ndarray], checks: list[tuple[str, str, Mask]]
     ) -> dict[str, Mask]:
-        """Reads numeric columns; returns, by column, where a value is dropped but the event stays."""
+        """Reads numeric columns; returns, per column, where a value is dropped but the event is kept."""
         unreadable: dict[str, Mask] = {}
         for name, reader in self.numbers.items():
             numbers, bad = reader.read(batch.column(self.columns[name]))
@@ -211,21 +212,21 @@ class EventReader:
         return shown(batch.column(self.columns[column]).take(to_arrow(index)))
 
     def _sort_out(self, batch: pa.RecordBatch, checks: list[tuple[str, str, Mask]], start: int) -> Mask:
-        """Sets aside what breaks a rule, under the first rule it breaks; returns what stays."""
+        """Sets aside rows that break a rule, under the first rule they break; returns those that stay."""
         keep = np.ones(batch.num_rows, bool)
         for rule, column, mask in checks:
             index = np.flatnonzero(mask & keep)
             if not len(index):
                 continue
             keep[index] = False
-            # an event of an excluded item is itself in order: its row needs no copy
+            # the event itself is valid, only its item is excluded: no copy needed
             raw = None if rule == "excluded_item" else raw_json(batch, index)
             rows = self.source.file_rows(index + start)
             self.ledger.set_aside("events", rule, column, rows, self._values(batch, column, index), raw)
         return keep
 
     def _refuse_ids(self, read: int = 0) -> None:
-        """`DataError` where most ids are none: of the rows so far, or of all."""
+        """`DataError` if most values cannot be ids, among the rows so far or among all."""
         for rule in REFUSED:
             if 2 * self.tally.set_aside[rule] > (read or self.tally.read):
                 found = self.ledger.frame().filter(table="events", rule=rule, action="set aside")
@@ -233,7 +234,7 @@ class EventReader:
                 raise no_ids(rule, value, name, self.columns[name], self.source)
 
     def _refuse_times(self) -> None:
-        """`DataError` with a value and the setting that reads it, where it is the times that are wrong."""
+        """`DataError` with an example and the setting to read it, if times are the problem."""
         lost, read = self.tally.set_aside, self.tally.read
         rules = {
             "unreadable_time": "cannot be read",
@@ -250,7 +251,7 @@ class EventReader:
                 )
 
     def _note_unknown_items(self) -> str | None:
-        """Says where ids would match if they had not been written differently."""
+        """A sentence if unknown item ids would match when written differently, else None."""
         if not self.tally.set_aside["unknown_item"] or self.item_ids is None:
             return None
         hint = alike(self.ledger.values("events", "unknown_item"), pl.Series(self.item_ids.ids))
@@ -269,16 +270,16 @@ class EventReader:
         if len(seen) > 1:
             mixture = ", ".join(f"{n:,} {what}" for what, n in seen.items())
             self.ledger.warn(
-                f"{self.source.file}: column {self.columns['time']!r} mixes {mixture}; "
-                "each value is read by its own form and magnitude"
+                f"{self.source.file}: column {self.columns['time']!r} mixes {mixture}; each value is "
+                "read in its own format"
             )
         high = self.last
         if self.earliest <= high < LOW_TIME and self.config.time_unit is None:
             if looks_like_excel(self.earliest, high):
                 raise DataError(
-                    f"all times are numbers from 20,000 to 80,000, such as {high / MICROS:g}, as a "
-                    "spreadsheet counts days: set time_unit to 'excel', or to 's' for seconds since 1970; if "
-                    "they only give an order, map the column to position",
+                    f"all times are numbers from 20,000 to 80,000, such as {high / MICROS:g}, like a "
+                    "spreadsheet's day numbers: set time_unit to 'excel', or to 's' for seconds since "
+                    "1970; if they only give an order, map the column to position",
                     file=self.source.file,
                     column=self.columns["time"],
                 )
@@ -315,13 +316,14 @@ class EventReader:
         )
 
     def _kind_of_all(self, joined: Mapping[str, np.ndarray]) -> str:
-        """What events are where no column says it."""
+        """The kind of all events if no column gives it."""
         if self.config.default_kind is not None:
             return self.config.default_kind
         if "value" in joined and "quantity" not in joined and look_like_ratings(joined["value"]):
             self.ledger.warn(
-                f"{self.source.file}, column {self.columns['value']!r}: looks like ratings, low ones count "
-                "as dislikes; set default_kind = 'purchase' in [data] if these are prices or numbers"
+                f"{self.source.file}, column {self.columns['value']!r}: looks like ratings, so low "
+                "values count as dislikes; if these are prices or quantities, set default_kind = "
+                "'purchase' in [data]"
             )
             return "rating"
         return DEFAULT_KIND
@@ -345,5 +347,5 @@ class EventReader:
 
 
 def _absent(ids: pa.DictionaryArray) -> Mask:
-    """True where there is no id: the index is null, or points to an id that tidying left empty."""
+    """True where there is no id: the index is null, or refers to an id that is empty after tidying."""
     return to_numpy(ids.indices.is_null())

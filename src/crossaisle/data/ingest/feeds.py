@@ -1,4 +1,4 @@
-"""Google's product feed: what its columns are, so that a feed is a catalogue without further settings."""
+"""Columns of Google's product feed, so that a feed can be used as a catalogue without further settings."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FEED: dict[str, tuple[str, ...]] = {
     "available_from": ("availability_date",),
     "expires": ("expiration_date",),
 }
-"""Canonical column -> names in a feed, the first that is there."""
+"""Canonical column -> its names in a feed, of which the first present one is used."""
 ATTRIBUTES = ("color", "colour", "size", "material", "pattern", "gender", "age_group")
 
 
 def feed_columns(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Canonical column -> columns of a product feed; {} for a table that is none.
+    """Canonical column -> columns of a product feed; {} if the table is not one.
 
-    A feed has id, title and price, and link or availability; blanks and `_` are the same.
+    A feed has id, title and price, and link or availability; spaces and `_` are equivalent.
     """
     called = {name.lower().replace(" ", "_"): name for name in names}
     if not {"id", "title", "price"} <= set(called) or not {"link", "availability"} & set(called):

@@ -1,4 +1,4 @@
-"""Three tables -> one `Dataset`, with a report of everything that was set aside or repaired."""
+"""Imports three tables as one `Dataset`, with a report of everything set aside or repaired."""
 
 from __future__ import annotations
 
@@ -51,24 +51,25 @@ from crossaisle.table_config import TableConfig
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import gives: the data set, the report and the rows that did not make it as they were."""
+    """The result of an import: the data set, the report, and the rows that were set aside or repaired."""
 
     dataset: Dataset
     report: dict[str, Any]
     rejected: pl.DataFrame
     """See `Ledger` for the columns."""
     cleaning: tuple[StepReport, ...] = ()
-    """What the steps of `[data.clean]` did and propose."""
+    """Changes and proposals of the steps of `[data.clean]`."""
 
     def write(self, out: Path) -> None:
-        """`out/import/report.json` and `rejected.parquet`, and `review.csv` where steps propose something."""
+        """Writes `report.json` and `rejected.parquet` to `out/import`, and `review.csv` if there are
+        proposals."""
         write_import(out / "import", self.report, self.rejected)
         if any(report.proposals for report in self.cleaning):
             write_review(out / "import" / "review.csv", self.cleaning)
 
     def write_beside(self, model: Path) -> Path:
-        """`report.json` and `rejected.parquet` in a folder beside that of a model, whose name it has with
-        `.import`; the path of the latter."""
+        """Writes `report.json` and `rejected.parquet` to the folder `MODEL.import` next to a model; returns
+        the path of `rejected.parquet`."""
         folder = model.with_name(f"{model.name}.import")
         write_import(folder, self.report, self.rejected)
         return folder / "rejected.parquet"
@@ -83,13 +84,13 @@ def import_dataset(
     known: Sequence[str] = (),
     limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
-    """Imports the files that a configuration names; with `out`, writes report and rejected rows there.
+    """Imports the files named in a configuration; with `out`, writes report and rejected rows there.
 
-    `whole`: False where the events are only the new ones of a shop. What they say of the shop as a whole,
-    such as that most users have a single event, is then no warning. `known`: ids of items that events may
-    name though no file lists them; without a file of items, they may name no others then.
+    `whole` False: the events are only a shop's new ones. Then properties of the shop as a whole, such as most
+    users having a single event, give no warnings. `known`: ids of items that events may refer to although no
+    file lists them; without a file of items, they may refer to no others.
     """
-    # A shop on its first day has items, and no place where events would be.
+    # A new shop has items but no location for events.
     events = None if config.items is not None and config.events == EventsConfig() else config.events
     tables = {"items": config.items, "events": events, "users": config.users}
     sources = {
@@ -104,21 +105,21 @@ def import_dataset(
 
 
 def _twice(opened: Callable[[], Source]) -> Source:
-    """A source that can be opened once more."""
+    """A source that can be opened again."""
     source = opened()
     source.again = opened
     return source
 
 
 def locate(table: TableConfig, name: str) -> Path | tuple[Path, ...]:
-    """The local files of a table, fetched if it lives elsewhere."""
+    """The local files of a table, fetched if necessary."""
     if table.path is not None:
         return table.path
     if table.url is not None and table.sha256 is not None:
         return url_file(table.url, table.sha256)
     if table.hub is not None and table.file is not None:
         return hub_folder(table.hub, kind="dataset", patterns=[table.file]) / table.file
-    raise ConfigError(f"[data.{name}]: give path, url or hub: where the table is")
+    raise ConfigError(f"[data.{name}]: give path, url or hub to say where the table is")
 
 
 def import_frames(
@@ -132,8 +133,8 @@ def import_frames(
 ) -> Imported:
     """Imports pandas, polars or pyarrow tables; `users` and one of `items` and `events` may be None.
 
-    `columns` maps names by table: `{"items": {"item_id": "sku"}, "events": {...}}`. `settings` are those
-    of `DataConfig`: `name`, `category_level`, `min_users_per_item`, `exclude_categories`, ...
+    `columns` maps column names by table: `{"items": {"item_id": "sku"}, "events": {...}}`. `settings` are
+    those of `DataConfig`: `name`, `category_level`, `min_users_per_item`, `exclude_categories`, ...
     """
     given = dict(zip(_TABLES, (items, events, users), strict=True))
     tables = {name: {"columns": dict((columns or {}).get(name, {}))} for name in _TABLES}
@@ -161,7 +162,7 @@ def from_frames(
     columns: Mapping[str, Mapping[str, Any]] | None = None,
     **settings: Any,
 ) -> Dataset:
-    """The data set of `import_frames`; rows that were set aside are counted in a Python warning."""
+    """The data set from `import_frames`; rows set aside are counted in a Python warning."""
     imported = import_frames(items, events, users, columns=columns, **settings)
     for name, table in imported.report["tables"].items():
         if table["set_aside"]:
@@ -183,10 +184,10 @@ def import_sources(
     known: Sequence[str] = (),
     limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
-    """The import itself: items, then users, then events against them, then the data set.
+    """The import itself: items, then users, then events checked against both, then the data set.
 
-    `whole`, `known`: see `import_dataset`. The step `ids` has to see the events before: it is left out where
-    `Source.again` is not there.
+    `whole`, `known`: see `import_dataset`. The step `ids` needs an extra pass over the events, so it is
+    skipped if `Source.again` is None.
     """
     if not sources.keys() & {"items", "events"}:
         raise DataError("a data set needs items, events or both")
@@ -225,7 +226,7 @@ def import_sources(
     if not users_are_baskets:
         raw = _without_robots(raw, len(items.frame), cleaning)
     if items.windows:
-        # A shop on its first day has no moment yet.
+        # A new shop has no times yet.
         timed = raw.micros is not None and len(raw.micros) > 0
         latest = int(raw.micros.max()) if timed and raw.micros is not None else int(time.time() * 1e6)
         items = items.at(latest, ledger)
@@ -256,7 +257,7 @@ def import_sources(
 def _with_known(
     items: Items | None, excluded: Mask | None, known: Sequence[str]
 ) -> tuple[Items | None, Mask | None, int]:
-    """The items of the files and, behind them, those that are known besides; how many these are."""
+    """The items of the files followed by known items not among them; and the number of the latter."""
     if not known:
         return items, excluded, 0
     listed = set() if items is None else set(items.frame["item_id"].to_list())
@@ -267,7 +268,7 @@ def _with_known(
 
 
 def _warn(dataset: Dataset, sources: Mapping[str, Source], ledger: Ledger, whole: bool) -> None:
-    """What looks odd about the shop, its kinds and its files."""
+    """Warns of anomalies in the shop, its event kinds and its files."""
     if whole:
         warn_about(dataset, ledger)
     if "events" in sources:
@@ -276,18 +277,18 @@ def _warn(dataset: Dataset, sources: Mapping[str, Source], ledger: Ledger, whole
 
 
 def _only_currency(ledger: Ledger) -> str:
-    """The one that stands beside the prices; "" where none does, or several."""
+    """The currency given with the prices; "" if there is none, or more than one."""
     tally = ledger.tallies.get("items")
     found = tally.currencies if tally is not None else {}
     return next(iter(found)) if len(found) == 1 else ""
 
 
 def _item_columns(config: DataConfig, source: Source, ledger: Ledger) -> dict[str, tuple[str, ...]]:
-    """The columns that are named or called as usual, or those of a product feed."""
+    """The columns given in the settings or found under their usual names, or those of a product feed."""
     columns = (config.items or ItemsConfig()).columns
     if columns == ItemColumns() and "item_id" not in source.names and (found := feed_columns(source.names)):
         told = ", ".join(f"{name} = {'+'.join(names)}" for name, names in found.items())
-        ledger.warn(f"{source.file}: read as a product feed: {told}; set columns if it is none")
+        ledger.warn(f"{source.file}: read as a product feed: {told}; if it is not one, set columns")
         return found
     return match_columns(columns, source.names, source.file, source.nested)
 
@@ -313,7 +314,7 @@ def _users(config: DataConfig, sources: Mapping[str, Source], cleaning: Cleaning
 
 
 def _without_robots(raw: Raw, n_items: int, cleaning: Cleaning) -> Raw:
-    """Leaves out events of users that are no people, each listed under `robot`."""
+    """Drops events of users that are not people, each recorded under `robot`."""
     gone = cleaning.robots(raw, n_items)
     if gone is None:
         return raw
@@ -321,5 +322,5 @@ def _without_robots(raw: Raw, n_items: int, cleaning: Cleaning) -> Raw:
     names = pl.Series(raw.users, dtype=pl.String).gather(raw.user[gone])
     cleaning.ledger.set_aside("events", "robot", "user_id", raw.rows[gone], names)
     if gone.all():
-        raise DataError("all users are hardly people", file=cleaning.ledger.tallies["events"].file)
+        raise DataError("all users look like robots", file=cleaning.ledger.tallies["events"].file)
     return without(raw, gone)

@@ -1,4 +1,4 @@
-"""`Ledger`: what was read, kept, set aside and repaired during an import. Nothing disappears silently."""
+"""`Ledger`: what an import read, kept, set aside and repaired. Nothing disappears silently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import polars as pl
 VALUE_LIMIT = 200
 RAW_LIMIT = 1_000
 FILE_BITS = 40
-"""Row numbers of a table of several files have the number of the file above so many bits."""
+"""Row numbers of a table with several files contain the file number above this many bits."""
 SCHEMA: dict[str, Any] = {
     "table": pl.String,
     "action": pl.String,
@@ -31,7 +31,7 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass
 class Tally:
-    """Counts of one table; `read == kept + sum(set_aside)` always."""
+    """Counts of one table; `read == kept + sum(set_aside)` always holds."""
 
     file: str
     encoding: str | None = None
@@ -39,9 +39,9 @@ class Tally:
     set_aside: Counter[str] = field(default_factory=Counter)
     repaired: Counter[str] = field(default_factory=Counter)
     files: tuple[str, ...] = ()
-    """Where the table consists of several."""
+    """Its files, if there are several."""
     currencies: dict[str, int] = field(default_factory=dict)
-    """Rows by the currency that stands at their price."""
+    """Rows by the currency given with their price."""
 
     @property
     def kept(self) -> int:
@@ -71,7 +71,7 @@ class Ledger:
         values: pl.Series | Sequence[str | None] | None = None,
         raw: pl.Series | Sequence[str] | None = None,
     ) -> None:
-        """Rows that are not in the data set."""
+        """Records rows that are left out of the data set."""
         if not len(rows):
             return
         self.tallies[table].set_aside[rule] += len(rows)
@@ -85,14 +85,14 @@ class Ledger:
         rows: npt.NDArray[np.int64] | Sequence[int],
         values: pl.Series | Sequence[str | None],
     ) -> None:
-        """Rows that are in the data set with one value changed."""
+        """Records rows that are in the data set, with one value changed."""
         if not len(rows):
             return
         self.tallies[table].repaired[rule] += len(rows)
         self._add(table, "repaired", rule, column, rows, values, None)
 
     def warn(self, text: str) -> None:
-        """A sentence for the report."""
+        """Adds a sentence to the report."""
         if text not in self.warnings:
             self.warnings.append(text)
 
@@ -115,22 +115,22 @@ class Ledger:
         self._frames.append(frame)
 
     def frame(self) -> pl.DataFrame:
-        """All set-aside and repaired rows."""
+        """All rows set aside or repaired."""
         empty = pl.DataFrame(schema=SCHEMA)
         return pl.concat([empty, *self._frames]) if self._frames else empty
 
     def values(self, table: str, rule: str) -> pl.Series:
-        """The values that broke a rule, each once."""
+        """The distinct values that broke a rule."""
         found = self.frame().filter(pl.col("table") == table, pl.col("rule") == rule)["value"]
         return found.drop_nulls().unique(maintain_order=True)
 
     def explain(self, table: str) -> str:
-        """One line for an error: the rules that took most rows."""
+        """One line for an error: the rules that affected the most rows."""
         rules = self.tallies[table].set_aside.most_common(3)
         return ", ".join(f"{rule} {count:,}" for rule, count in rules)
 
     def report(self) -> dict[str, Any]:
-        """JSON-ready counts by table, and the warnings."""
+        """Counts by table, and the warnings; ready for JSON."""
         return {
             "tables": {
                 name: {
@@ -173,7 +173,7 @@ def _counts(rules: dict[str, int]) -> str:
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """Writes a table; `OSError` where the disk is full, for which polars has an error of its own."""
+    """Writes a table; `OSError` if the disk is full, for which polars has its own error."""
     try:
         frame.write_parquet(path)
     except pl.exceptions.PolarsError as error:
@@ -181,7 +181,7 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
 
 
 def write_import(folder: Path, report: dict[str, Any], rejected: pl.DataFrame) -> None:
-    """`report.json` and `rejected.parquet` in a folder."""
+    """Writes `report.json` and `rejected.parquet` to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(
         json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -1,4 +1,4 @@
-"""`ReadLimits`: how much of a file is read at once, and when a file is given up."""
+"""`ReadLimits`: how much of a file is read at once, and when to give up on a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class ReadLimits:
-    """Limits of reading one table. The defaults suit shops of any size on a small machine."""
+    """Limits for reading one table. The defaults suit shops of any size on a small machine."""
 
     batch: int = 1 << 18
     """Rows per batch of parquet files and frames."""
@@ -16,19 +16,19 @@ class ReadLimits:
     json_batch: int = 1 << 15
     """Rows per batch of a JSON Lines file."""
     json_head: int = 1_000
-    """Lines of a JSON Lines file whose keys tell which columns there are."""
+    """Number of lines of a JSON Lines file whose keys determine the columns."""
     json_array: int = 256 << 20
-    """Characters of a file that is one JSON array, which is read whole."""
+    """Maximum characters of a file that is one JSON array, since it is read as a whole."""
     events_in_memory: int = 1 << 24
-    """Events whose columns are held in memory: those of more lie in temporary files that are mapped."""
+    """Maximum number of events held in memory; columns of more are put into memory-mapped temporary files."""
     joined: int = 50_000_000
-    """Rows of a table that is joined, which is held in memory."""
+    """Maximum rows of a joined table, which is held in memory."""
     listed: int = 1_000_000
-    """Rows taken out by a filter that are listed one by one; all are counted."""
+    """Maximum number of filtered-out rows listed individually; all are counted."""
     growth: int = 200
-    """A packed file of a table may unpack to this many times its size; usual are 5 to 20 times."""
+    """Maximum ratio of unpacked to packed size of a file; 5 to 20 are normal."""
     unpacked: int = 100_000_000
-    """Bytes that any packed file may unpack to, however small it is."""
+    """Unpacked size in bytes that is always allowed, however small the packed file."""
 
 
 READ_LIMITS = ReadLimits()

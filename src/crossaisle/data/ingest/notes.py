@@ -1,4 +1,4 @@
-"""What a report says about a data set as a whole: its size, and what it will not be able to show."""
+"""Remarks in a report on the data set as a whole: its size, and what it cannot support."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import DataError, shorten
 
 LARGE = 50
-"""Events."""
+"""Minimum number of events of an outlier."""
 FACTOR = 10
 FEWEST_ITEMS = 20
-"""Items with a category."""
+"""Minimum number of items with a category for a verdict."""
 OWN = 0.9
 """Categories per item."""
 VARIANTS = 100
-"""Items of one group; hardly a product has more."""
+"""Items of one group: few products have more variants."""
 GROUP = 0.02
-"""Share of the items that a group of more than `VARIANTS` has where its column is doubted."""
+"""Share of the items in a group of more than `VARIANTS` from which on the column is questioned."""
 MOST_NAMED = 5
-"""Unknown kinds that a warning names."""
+"""Maximum number of unknown kinds named in a warning."""
 
 
 def warn_about(dataset: Dataset, ledger: Ledger) -> None:
-    """Says what the data set will not be able to show."""
+    """Warns of what the data set cannot support."""
     taxonomy = dataset.taxonomy
     if not taxonomy.depth:
-        ledger.warn("items have no categories: everything about crossing categories will be empty")
+        ledger.warn("items have no categories, so all cross-category figures will be empty")
     elif len(taxonomy.names()) == 1:
         ledger.warn(
-            f"there is one category only ({taxonomy.names()[0]!r}): "
-            "everything about crossing categories will be empty"
-            + ("; set category_level if a lower level is meant" if taxonomy.depth > 1 else "")
+            f"there is only one category ({taxonomy.names()[0]!r}), so all cross-category figures "
+            "will be empty"
+            + ("; set category_level if you meant a lower level" if taxonomy.depth > 1 else "")
         )
     bare = sum(not p for p in taxonomy.paths)
     if taxonomy.depth and bare:
@@ -47,9 +47,9 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
     if "group" in dataset.items.columns and (note := large_groups(dataset.items["group"], dataset.n_items)):
         ledger.warn(note)
     if not len(dataset.events):
-        ledger.warn("there are no events: lists will stand on what is known of the items alone")
+        ledger.warn("there are no events: lists will be based on item data alone")
     elif dataset.n_users == 1:
-        ledger.warn("there is one user only: nothing can be learned from what others do")
+        ledger.warn("there is only one user: nothing can be learned from other users")
     lengths = np.diff(dataset.user_indptr)
     once = int((lengths == 1).sum())
     if once:
@@ -62,9 +62,9 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
 
 
 def warn_about_kinds(dataset: Dataset, ledger: Ledger, file: str, *, whole: bool = True) -> None:
-    """Names kinds that nobody knows; `DataError` where no event is left that says what people want.
+    """Warns of unknown kinds; `DataError` if no event is left that expresses interest.
 
-    `whole`: False for the new events of a shop alone, which may be returns and nothing else.
+    `whole` False: only a shop's new events, which may all be returns.
     """
     log = dataset.raw.events
     counts = np.bincount(log.kind, minlength=len(dataset.kinds))
@@ -77,16 +77,16 @@ def warn_about_kinds(dataset: Dataset, ledger: Ledger, file: str, *, whole: bool
     if len(log) and not len(dataset.events) and (whole or unknown):
         named = f": unknown kinds {', '.join(unknown[:MOST_NAMED])}; {say}" if unknown else ""
         raise DataError(
-            f"none of {len(log):,} events says what somebody wants{named}", file=file, column="kind"
+            f"none of {len(log):,} events says what a user wants{named}", file=file, column="kind"
         )
     if unknown:
         ledger.warn(
-            f"{file}: unknown kinds of events count for nothing: {', '.join(unknown[:MOST_NAMED])}; {say}"
+            f"{file}: unknown kinds of events are not counted: {', '.join(unknown[:MOST_NAMED])}; {say}"
         )
 
 
 def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabulary, ledger: Ledger) -> None:
-    """Names an id with `LARGE` events or more, and over `FACTOR` times as many as any other id has."""
+    """Warns of an id with at least `LARGE` events and more than `FACTOR` times as many as any other id."""
     if len(n_events) < 3:
         return
     second, first = np.sort(n_events)[-2:]
@@ -95,7 +95,7 @@ def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabula
         hint = (
             "if this is postage, a bag or a deposit, leave it out"
             if what == "item"
-            else f"if it stands for guests, write an empty cell instead of {name!r}"
+            else f"if it stands for all guests, leave the cell empty instead of writing {name!r}"
         )
         ledger.warn(
             f"{what} {name!r} has {first:,} of {n_events.sum():,} events, over {FACTOR} times as many as "
@@ -104,7 +104,7 @@ def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabula
 
 
 def _warn_of_own_categories(taxonomy: Taxonomy, ledger: Ledger) -> None:
-    """Says that nearly every item is a category of its own, and which sign may separate the levels."""
+    """Warns if nearly every item has its own category, and suggests a level separator."""
     names = taxonomy.names()
     filled = sum(bool(p) for p in taxonomy.paths)
     if filled < FEWEST_ITEMS or len(names) < OWN * filled:
@@ -113,19 +113,21 @@ def _warn_of_own_categories(taxonomy: Taxonomy, ledger: Ledger) -> None:
     signs = {sign: sum(sign in part for part in parts) for sign in ("/", "|", ">", ";", ",", ":", "\\")}
     sign = max(signs, key=lambda s: signs[s])
     hint = (
-        f"if {sign!r} stands between levels, set category_separator; if between paths, path_separator"
+        (f"if {sign!r} separates levels, set category_separator; if it separates paths, path_separator")
         if 2 * signs[sign] > len(parts)
         else "is this the right column, and category_level the right depth?"
     )
     ledger.warn(
-        f"{filled:,} items have {len(names):,} categories, such as {names[0][:80]!r}: nearly every item has "
-        f"one of its own; {hint}"
+        f"{filled:,} items have {len(names):,} categories, such as {names[0][:80]!r}: nearly "
+        f"every item has its own; {hint}"
     )
 
 
 def large_groups(groups: pl.Series, n_items: int) -> str | None:
-    """Names a group that is hardly one product, as lists would show one item of it; None where there is none.
-    `groups`: what items are sent or imported with; `n_items`: of the shop.
+    """A sentence about a group too large to be one product, of which lists would show only one item; None if
+    there is none.
+
+    `groups`: of the items sent or imported; `n_items`: of the shop.
     """
     most = max(VARIANTS, GROUP * n_items)
     found = groups.drop_nulls().rename("group").value_counts(sort=True).filter(pl.col("count") > most)
@@ -134,13 +136,13 @@ def large_groups(groups: pl.Series, n_items: int) -> str | None:
     name, n = found.row(0)
     more = f", and {len(found) - 1:,} more are as large" if len(found) > 1 else ""
     return (
-        f"group {shorten(name)} has {n:,} of {n_items:,} items{more}: lists show one item of a group; "
-        "is group_id the right column?"
+        f"group {shorten(name)} has {n:,} of {n_items:,} items{more}: lists show only one "
+        "item of a group; is group_id the right column?"
     )
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
-    """What the data set holds, ready for JSON."""
+    """Summary of the data set's content, ready for JSON."""
     moments = dataset.events.time
     span = None
     if moments is not None and len(moments):

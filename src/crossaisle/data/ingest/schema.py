@@ -1,4 +1,4 @@
-"""The three tables by their own names: which columns there are, and what each one holds."""
+"""The three canonical tables: their columns, and the contents of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crossaisle.errors import DataError, nearest
 
 Table = Literal["items", "events", "users"]
 TEXT_LIMITS = {"title": 2_000, "description": 20_000, "brand": 200, "image": 2_000, "url": 2_000}
-"""Characters kept of a text; what is longer is cut and counted."""
+"""Maximum characters kept of a text; longer texts are truncated and counted."""
 
 _NUMBER_OR_DATE = re.compile(r"[-+]?\d[\d.,:/ T+-]*Z?")
 
@@ -20,7 +20,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d\b")
 
 
 def looks_like_data(cells: Sequence[str]) -> bool:
-    """Whether the first line of a file, read as names of columns, is more likely a row."""
+    """Whether a file's first line is more likely a row of data than a header."""
     filled = [cell.strip() for cell in cells if cell.strip()]
     return len(filled) > 1 and 2 * sum(bool(_NUMBER_OR_DATE.fullmatch(c)) for c in filled) >= len(filled)
 
@@ -31,10 +31,10 @@ def match_columns(
     file: str,
     lists: Iterable[str] = (),
 ) -> dict[str, tuple[str, ...]]:
-    """Canonical name -> the file's columns behind it, for those that are there.
+    """Canonical name -> columns of the file, for those present.
 
-    A column that was named but is missing is a `DataError` with the nearest name; one that was not
-    named is taken when the file has it under its own name. `lists` are columns that hold lists.
+    A column named in the settings but missing raises `DataError` with the nearest name; for one not named,
+    the file's column of the canonical name is used, if any. `lists`: columns that contain lists.
     """
     names = list(available)
     found: dict[str, tuple[str, ...]] = {}
@@ -69,18 +69,18 @@ def _require(
     needed = "user_id" if isinstance(columns, UserColumns) else "item_id"
     if needed not in found:
         hint = _header(names) or nearest(needed, names)
-        raise DataError(f"no such column{hint}; say which one it is in columns", file=file, column=needed)
+        raise DataError(f"no such column{hint}; name the right one in columns", file=file, column=needed)
     if isinstance(columns, EventColumns) and not {"user_id", "basket_id"} & set(found):
         hint = _header(names) or nearest("user_id", names)
         raise DataError(
-            f"events need a user or a basket: no such column{hint}; say which one it is in columns",
+            f"events need a user or a basket: no such column{hint}; name the right one in columns",
             file=file,
             column="user_id",
         )
 
 
 def _header(names: Sequence[str]) -> str:
-    """A hint, where the names look like the values of a row."""
+    """A hint if the names look like values of a row."""
     if not looks_like_data(names) and not any(_DAY.match(name) for name in names):
         return ""
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

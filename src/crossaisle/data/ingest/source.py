@@ -1,4 +1,4 @@
-"""`Source`: one table that can be read once, whatever file or frame it comes from."""
+"""`Source`: one table that can be read once, from any kind of file or frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Batches = Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
 
 
 class Misread(NamedTuple):
-    """A row that could not be taken apart: set aside by the reader, never padded."""
+    """A row that could not be parsed: set aside by the reader, never padded."""
 
     row: int
     rule: str
@@ -29,15 +29,15 @@ class Misread(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """Rows that can be read, but are no rows of the table."""
+    """Rows that can be read but are not part of the table."""
 
     rule: str
     column: str
     rows: npt.NDArray[np.int64]
-    """As `Source.file_rows` gives them."""
+    """Row numbers in the file, as from `Source.file_rows`."""
     values: pl.Series
     unlisted: int = 0
-    """Further rows, of which only the number is known."""
+    """Number of further rows, which are not listed."""
 
 
 @dataclass
@@ -45,35 +45,35 @@ class Source:
     """One table that can be read once, batch by batch."""
 
     file: str
-    """What messages call it."""
+    """Its name in messages."""
     names: tuple[str, ...]
-    """Its columns."""
+    """The names of its columns."""
     batches: Batches
-    """Yields the columns asked for, in order."""
+    """Yields batches with the requested columns, in the requested order."""
     first_row: int = 1
-    """Number of the first row of data; 2 where a header stands before it."""
+    """Number of the first data row; 2 if it follows a header."""
     encoding: str | None = None
     notes: list[str] = field(default_factory=list)
-    """Sentences for the report: what was guessed, and what looks odd once the file is read."""
+    """Sentences for the report: guesses, and anomalies found by the end of the file."""
     misread: list[Misread] = field(default_factory=list)
-    """Filled while reading, in order."""
+    """Filled during reading, in order."""
     folder: Path | None = None
-    """Where the file lies; None for a frame."""
+    """The folder of the file; None for a frame."""
     files: tuple[str, ...] = ()
-    """Its files, where it consists of several."""
+    """Its files, if there are several."""
     nested: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Columns of lists, and the names that the fields of their entries have once they are unfolded."""
+    """List columns, and the names that their entries' fields get when exploded."""
     left_out: list[LeftOut] = field(default_factory=list)
-    """Filled while reading: rows that a step before the checks has taken out."""
+    """Filled during reading: rows removed by a step before the checks."""
     rows_of: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.int64]] | None = None
-    """What `file_rows` gives, for a source that is made of others."""
+    """The implementation of `file_rows` for sources derived from others."""
     again: Callable[[], Source] | None = None
-    """Opens the same table once more, for what has to be known before its rows are read."""
+    """Opens the same table again, for steps that need a pass over the rows beforehand."""
 
     def file_rows(self, index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-        """Row numbers in the file, given positions (from 0) among the rows that could be read.
+        """Row numbers in the file, given positions (from 0) among the readable rows.
 
-        Of several files, the number of the file stands in the bits above (see `ledger.FILE_BITS`).
+        For several files, the higher bits contain the file number (see `ledger.FILE_BITS`).
         """
         if self.rows_of is not None:
             return self.rows_of(index)
@@ -83,7 +83,7 @@ class Source:
 
 
 def lines(text: io.TextIOWrapper, file: str, limits: ReadLimits) -> Iterator[str]:
-    """Lines of a bearable length: a file may hold nothing but one."""
+    """Lines of limited length, as a file may consist of a single one."""
     for number in itertools.count(1):
         line = text.readline(limits.csv_block + 1)
         if not line:

@@ -1,4 +1,4 @@
-"""Items and users: small tables, read whole, checked row by row, each problem with its reason."""
+"""Items and users: small tables, read whole and checked row by row, with a reason for each problem."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from crossaisle.errors import DataError
 
 WINDOWS = (START, END)
 LISTED = 10_000
-"""Texts with markup that are listed one by one; all are counted."""
+"""Maximum number of texts with markup listed individually; all are counted."""
 ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "item_id": pl.String,
     "title": pl.String,
@@ -62,15 +62,15 @@ class Items:
     rows: npt.NDArray[np.int64]
     """Row numbers in the file."""
     windows: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
-    """`available_from` and `expires`: microseconds since 1970, where the items have them."""
+    """`available_from` and `expires`: microseconds since 1970, if the items have them."""
 
     def take(self, index: npt.NDArray[np.integer]) -> Items:
-        """Some of them."""
+        """The items at some positions."""
         windows = {name: moments[index] for name, moments in self.windows.items()}
         return Items(self.frame[index], [self.paths[i] for i in index], self.rows[index], windows)
 
     def and_blank(self, ids: Sequence[str]) -> Items:
-        """These, and items of which nothing is known but the id."""
+        """These items followed by some of which only the id is known."""
         more = blank_items(ids)
         known = np.iinfo(np.int64)
         windows = {
@@ -81,8 +81,9 @@ class Items:
         return Items(frame, [*self.paths, *more.paths], np.append(self.rows, more.rows), windows)
 
     def at(self, moment: int, ledger: Ledger) -> Items:
-        """As they are at a moment (microseconds since 1970): what is not for sale yet, or no longer, is sold
-        out. The limits stay beside it, so that a service can look at its clock.
+        """The items' state at a time (microseconds since 1970): sold out if not yet or no longer for sale.
+
+        The limits themselves are kept as columns, so that a service can compare them with its clock.
         """
         start, end = self.windows.get(START), self.windows.get(END)
         stock = self.frame["in_stock"].to_numpy()
@@ -100,7 +101,7 @@ class Items:
         return replace(self, frame=at_moment(self.frame.with_columns(self._limits()), moment / 1e6))
 
     def _limits(self) -> list[pl.Series]:
-        """The windows as columns of the table."""
+        """The sale windows as columns of the table."""
         known = np.iinfo(np.int64)
         out = []
         for name, micros in self.windows.items():
@@ -111,7 +112,7 @@ class Items:
 
 
 def blank_items(ids: Sequence[str]) -> Items:
-    """Items of which nothing is known but the id."""
+    """Items of which only the id is known."""
     frame = pl.DataFrame({"item_id": pl.Series(ids, dtype=pl.String)}).with_columns(
         *(pl.lit("").alias(name) for name in ("title", "description", "brand", "attributes")),
         pl.lit(None, pl.Float32).alias("price"),
@@ -128,7 +129,8 @@ def read_items(
     ledger: Ledger,
     mojibake: Mojibake,
 ) -> Items:
-    """Reads, checks and cleans the items. `mojibake` sees their texts before control characters go."""
+    """Reads, checks and cleans the items. `mojibake` sees their texts before control characters are
+    removed."""
     whole = Whole("items", "item_id", source, found, config.nulls, ledger)
     columns: dict[str, pl.Series] = {"item_id": whole.ids}
     for name in ("title", "description", "brand", *ADDRESSES):
@@ -163,23 +165,31 @@ def read_items(
         for name, kind in ITEM_SCHEMA.items()
         if name in frame.columns
     )
-    frame = frame.with_columns(_where_given(pl.DataFrame(columns)[keep], source, ledger))
+    given = pl.DataFrame(columns)[keep]
+    if (
+        "currency" in given.columns
+        and given["currency"].n_unique() - bool(given["currency"].null_count()) < 2
+    ):
+        given = given.drop("currency")  # the others were of rows that were not kept
+    frame = frame.with_columns(_where_given(given, source, ledger))
     windows = {name: _moments(whole, name, config)[keep] for name in WINDOWS if name in found}
     return Items(frame, [paths[i] for i in keep], source.file_rows(keep), windows)
 
 
 def _where_given(items: pl.DataFrame, source: Source, ledger: Ledger) -> list[pl.Series]:
-    """Columns that only some shops have: currencies and groups."""
+    """Optional columns: currencies and groups."""
     out = [items["group"]] if "group" in items.columns else []
     return [*out, _currencies(items["currency"], source, ledger)] if "currency" in items.columns else out
 
 
 def _currency(whole: Whole, reader: NumberReader, *, said: bool) -> pl.Series | None:
-    """String: of each price, beside it or in a column of its own (`said`); None where all are in one."""
+    """String: currency of each price, next to it or in its own column (`said`); None if all prices have the
+    same."""
     if said:
         beside, column = reader.currency(whole.column("price")), whole.text("currency")
         codes = currency_codes(column)
         whole.repair("unreadable_currency", "currency", (column.is_not_null() & codes.is_null()).to_numpy())
+        whole.repair("two_currencies", "currency", (beside != codes).fill_null(False).to_numpy())
         currency = beside.fill_null(codes)
         reader.currencies = Counter(dict(currency.drop_nulls().value_counts().rows()))
     if len(reader.currencies) < 2:
@@ -188,23 +198,23 @@ def _currency(whole: Whole, reader: NumberReader, *, said: bool) -> pl.Series | 
 
 
 def _currencies(known: pl.Series, source: Source, ledger: Ledger) -> pl.Series:
-    """The currency of each price, the usual one where none is said."""
+    """The currency of each price, the most common one if none is given."""
     usual = str(known.drop_nulls().mode().sort().first())
     other = int((known != usual).sum())
     ledger.warn(
-        f"{source.file}: min_price and max_price hold for {usual}: {other:,} items priced in other currencies"
-        " are in no price band"
+        f"{source.file}: min_price and max_price apply to {usual}: {other:,} items priced in "
+        "other currencies match no price range"
     )
     return known.fill_null(usual)
 
 
 def _moments(whole: Whole, name: str, config: DataConfig) -> npt.NDArray[np.int64]:
-    """int64 microseconds since 1970; where nothing is said, what sets no limit."""
+    """int64 microseconds since 1970; a missing value sets no limit."""
     words = whole.text(name)
     there = words.is_not_null().to_numpy()
     values = whole.column(name)
     micros, read = Clock(config.time_unit).read(values)
-    if config.time_unit is not None:  # which is that of the events
+    if config.time_unit is not None:  # the setting describes the events' times
         other, also = Clock().read(values)
         micros, read = np.where(read, micros, other), read | also
     whole.repair(f"unreadable_{name}", name, there & ~read)
@@ -239,7 +249,7 @@ def _quoted(values: pl.Series) -> str:
 
 
 def _beside(images: pl.Series, folder: Path) -> pl.Series:
-    """Paths of pictures that lie in the folder of the items' file, or below it; the rest as it stands."""
+    """Resolves picture paths in or below the folder of the items' file; others are unchanged."""
     found = [str(folder / name) if name and _is_file(folder, name) else name for name in images]
     return pl.Series(found, dtype=pl.String)
 
@@ -247,14 +257,14 @@ def _beside(images: pl.Series, folder: Path) -> pl.Series:
 def _is_file(folder: Path, name: str) -> bool:
     try:
         return "://" not in name and (folder / name).is_file()
-    except (OSError, ValueError):  # too long, or no path at all
+    except (OSError, ValueError):  # too long, or not a path
         return False
 
 
 def read_users(
     source: Source, found: Mapping[str, tuple[str, ...]], nulls: Sequence[str], ledger: Ledger
 ) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
-    """Reads and checks the users: `user_id` and the shop's own attributes, types as they come.
+    """Reads and checks the users: `user_id` and the shop's own attributes, with their types.
 
     Also returns their row numbers in the file.
     """
@@ -271,7 +281,7 @@ def read_users(
 def _texts(whole: Whole, name: str, mojibake: Mojibake) -> pl.Series:
     if pa.types.is_binary(whole.column(name).type) or pa.types.is_large_binary(whole.column(name).type):
         whole.ledger.warn(
-            f"{whole.source.file}: column {whole.found[name][0]!r} holds bytes, not text: unused"
+            f"{whole.source.file}: column {whole.found[name][0]!r} holds bytes, not text, and is not used"
         )
         return pl.Series([None] * len(whole.ids), dtype=pl.String)
     clean, rules = read_text(name, whole.text(name, tidied=False), mojibake, whole.nulls)
@@ -325,8 +335,9 @@ def _how_to_read(whole: Whole, cells: Sequence[str | None], config: DataConfig) 
         sign = missing_separator(dict.fromkeys(cells), config.category_separator)
         if sign is not None:
             whole.ledger.warn(
-                f"{whole.source.file}, column {whole.found['categories'][0]!r}: cells seem to hold several "
-                f"categories each, with {sign!r} between them, and were read as one path: set path_separator"
+                f"{whole.source.file}, column {whole.found['categories'][0]!r}: cells seem to hold "
+                f"several categories each, separated by {sign!r}, but were read as one path: set "
+                "path_separator"
             )
     return Reading(
         separator=config.category_separator,
@@ -338,7 +349,7 @@ def _how_to_read(whole: Whole, cells: Sequence[str | None], config: DataConfig) 
 
 
 def note_contradictions(paths: Iterable[Paths], ledger: Ledger) -> None:
-    """Warns where one category stands below another in one path and above it in a different one."""
+    """Warns if one category is below another in one path and above it in a different one."""
     above: set[tuple[str, str]] = set()
     for path in {p for item in paths for p in item}:
         above.update(itertools.pairwise(path))
@@ -346,6 +357,6 @@ def note_contradictions(paths: Iterable[Paths], ledger: Ledger) -> None:
     if both:
         shown = ", ".join(f"{a!r} and {b!r}" for a, b in both[:3])
         ledger.warn(
-            f"categories contradict: {shown}{' …' if len(both) > 3 else ''} each stand above the other; "
-            "both paths are kept"
+            f"categories contradict each other: {shown}{(' …' if len(both) > 3 else '')} each "
+            "stand above the other; both paths are kept"
         )

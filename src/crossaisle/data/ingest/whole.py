@@ -1,4 +1,4 @@
-"""What items and users have in common: a table read whole, its ids checked, each problem with its reason."""
+"""Shared by items and users: a table read whole, its ids checked, with a reason for each problem."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Whole:
-    """A table read whole, with its ids checked: `keep` marks rows with an id that no earlier row has."""
+    """A table read whole, with its ids checked: `keep` marks rows with a valid id that no earlier row has."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Whole:
         tally = ledger.tallies[table] = Tally(source.file, source.encoding, files=source.files)
         note_misread(table, source, ledger)
         if not batches or not sum(b.num_rows for b in batches):
-            raise DataError("there is a header but no row that can be read", file=source.file)
+            raise DataError("there is a header but no readable row", file=source.file)
         self.raw = one_table(batches)
         tally.read += self.raw.num_rows
         self.ids, repaired, refused = tidied_ids(self.text(id_name, tidied=False), nulls)
@@ -51,27 +51,27 @@ class Whole:
             self.repair(rule, id_name, mask)
 
     def column(self, name: str) -> pa.Array:
-        """A column of the file by its canonical name."""
+        """A column of the file, by its canonical name."""
         return one_array(self.raw.column(self.found[name][0]))
 
     def text(self, name: str, *, tidied: bool = True) -> pl.Series:
-        """A column as text; tidied, without the words that stand for no value."""
+        """A column as text; if tidied, without values that mean "no value"."""
         text = pl.Series(as_text(self.column(name)), dtype=pl.String)
         return self.clean(text) if tidied else text
 
     def names(self, name: str) -> pl.Series:
-        """A column of names that are compared, tidied as ids are; null where there is none."""
+        """A column of names to be compared, tidied like ids; null if missing."""
         names, repaired, _ = tidied_ids(self.text(name, tidied=False), self.nulls, refuse=False)
         for rule, mask in repaired.items():
             self.repair(rule, name, mask)
         return names
 
     def clean(self, text: pl.Series) -> pl.Series:
-        """Tidy text, null where nothing is left or the word stands for no value."""
+        """Tidy text, null if empty or meaning "no value"."""
         return clean_texts(text, self.nulls)
 
     def drop(self, rule: str, column: str, mask: Mask) -> None:
-        """Sets rows aside that are still there."""
+        """Sets aside rows that are still kept."""
         index = np.flatnonzero(mask & self.keep)
         self.keep[index] = False
         self.ledger.set_aside(
@@ -84,7 +84,7 @@ class Whole:
         )
 
     def repair(self, rule: str, column: str, mask: Mask, listed: int | None = None) -> None:
-        """Records that a value of a kept row was changed; of many, only the first `listed` one by one."""
+        """Records that values of kept rows were changed; if many, only the first `listed` individually."""
         index = np.flatnonzero(mask & self.keep)
         if listed is not None and len(index) > listed:
             self.ledger.tallies[self.table].repaired[rule] += len(index) - listed
@@ -98,7 +98,7 @@ class Whole:
 
 
 def note_misread(table: str, source: Source, ledger: Ledger) -> None:
-    """Books the rows that the reader could not take apart, and those that a filter took out."""
+    """Records rows that the reader could not parse, and those removed by a filter."""
     tally = ledger.tallies[table]
     tally.read += len(source.misread)
     for rule in dict.fromkeys(m.rule for m in source.misread):
@@ -119,14 +119,14 @@ def note_misread(table: str, source: Source, ledger: Ledger) -> None:
 
 
 def refuse_ids(rule: str, mask: Mask, values: pa.Array, name: str, column: str, source: Source) -> None:
-    """`DataError` where most ids are none, so that it is the wrong column or a damaged one."""
+    """`DataError` if most values cannot be ids, that is, if it is the wrong column or a damaged one."""
     if 2 * np.count_nonzero(mask) > len(mask):
         value = shown(values.take(to_arrow(np.flatnonzero(mask)[:1])))[0]
         raise no_ids(rule, value, name, column, source)
 
 
 def no_ids(rule: str, value: str | None, name: str, column: str, source: Source) -> DataError:
-    """The error for a column whose values are no ids: what to do instead."""
+    """The error for a column whose values cannot be ids, with what to do."""
     if rule == "shortened_id":
         what = "a spreadsheet has cut the last digits of these numbers: export the column as text"
     else:
@@ -134,14 +134,14 @@ def no_ids(rule: str, value: str | None, name: str, column: str, source: Source)
         fields = source.nested.get(top, ())
         inner = fields[0] if fields else f"{top}.{name}"
         what = (
-            f"a list or an object is no id: set explode = {top!r} and map {name} to a field of it, "
-            f"such as {inner!r}"
+            f"a list or an object is not an id: set explode = {top!r} and map {name} to a field "
+            f"of it, such as {inner!r}"
         )
     return DataError(what, file=source.file, column=column, value=value)
 
 
 def one_table(batches: Sequence[pa.RecordBatch]) -> pa.Table:
-    """Batches as one table; a column that has several types among them becomes text."""
+    """Concatenates batches; a column with several types among them becomes text."""
     if all(batch.schema.equals(batches[0].schema) for batch in batches):
         return pa.Table.from_batches(batches).combine_chunks()
     columns = {}
@@ -160,7 +160,7 @@ def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def raw_json(rows: pa.Table | pa.RecordBatch, index: npt.NDArray[np.integer]) -> pl.Series:
-    """Some rows as JSON, long texts cut."""
+    """Some rows as JSON, with long texts truncated."""
     picked = pl.DataFrame(
         {name: shown(one_array(rows.column(name)).take(to_arrow(index))) for name in rows.schema.names}
     )

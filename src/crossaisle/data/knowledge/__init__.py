@@ -1,1 +1,1 @@
-"""What a merchandiser knows of what goes together: a file of rules, and which items they are about."""
+"""A merchandiser's knowledge of what goes together: a file of rules, and the items they refer to."""

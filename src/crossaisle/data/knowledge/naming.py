@@ -1,4 +1,4 @@
-"""From the names in rules to item rows; a name that the shop does not have is set aside, with a hint."""
+"""Resolves the names in rules to item rows; rules with unknown names are rejected, with a hint."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError, nearest, shorten
 
 SHOWN = 8
-"""Categories of one name that an error lists."""
+"""Maximum number of equally named categories listed in an error."""
 HINTS = 20
-"""Unknown names for which the nearest known one is looked up: each takes milliseconds."""
+"""Maximum number of unknown names for which the nearest known one is searched, which takes milliseconds
+each."""
 LONGEST_PATH = 200
-"""Characters of each: it is to be copied into the file."""
+"""Maximum length of category paths in errors; generous, as they are meant to be copied into the file."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """A rule and the items it is about."""
+    """A rule and the item rows it refers to."""
 
     rule: Rule
     source: Rows
@@ -39,7 +40,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A rule that names something the shop does not have."""
+    """A rule with a name that the shop does not have."""
 
     rule: Rule
     why: str
@@ -61,13 +62,13 @@ def named(rules: Iterable[Rule], dataset: Dataset) -> tuple[list[Named], list[Re
 
 
 def category_as_named(path: str, dataset: Dataset) -> str:
-    """The full path of a category as a rule can name it, told apart from an item of that id."""
+    """The full path of a category as a rule can name it, disambiguated if an item has that id."""
     mistaken = path in dataset.item_ids or path.partition(":")[0].strip().lower() in ("category", "item")
     return f"category:{path}" if mistaken else path
 
 
 def write_rejected(path: str | Path, rejected: Sequence[Rejected]) -> None:
-    """The rejected lines as they stood, each with the reason, to be put right and moved back."""
+    """Writes the rejected lines unchanged, each with its reason, to be corrected and moved back."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
@@ -76,13 +77,13 @@ def write_rejected(path: str | Path, rejected: Sequence[Rejected]) -> None:
 
 
 def words_of(name: str) -> tuple[str, ...] | None:
-    """The words of a name that begins with `words:`, in lower case; None for any other name."""
+    """The words in a name that starts with `words:`, in lower case; None for any other name."""
     head, marked, rest = name.partition(":")
     return tuple(rest.lower().split()) if marked and head.strip().lower() == "words" else None
 
 
 class Names:
-    """Categories by path or last name, items by id or title; case does not matter, but for ids."""
+    """Looks up categories by path or last name, and items by id or title; only ids are case-sensitive."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
@@ -91,13 +92,13 @@ class Names:
         self._hints = 0
 
     def rows(self, name: str) -> Rows:
-        """int32, ascending; `DataError` for an unknown or ambiguous name."""
+        """The item rows of a name, int32, ascending; `DataError` if it is unknown or ambiguous."""
         if name not in self._found:
             self._found[name] = self._rows(name)
         return self._found[name]
 
     def with_words(self, words: Sequence[str]) -> Rows:
-        """int32, ascending: items whose titles hold all of some words (whole ones, but in Chinese)."""
+        """int32, ascending: items whose titles contain all of the words, as whole words except in Chinese."""
         if not words:
             return np.empty(0, np.int32)
         found = [self._word(word) for word in dict.fromkeys(words)]
@@ -120,7 +121,8 @@ class Names:
 
     @cached_property
     def _by_word(self) -> dict[str, Rows]:
-        """Rows by each run of letters and digits: one pass over the titles, however many words are asked."""
+        """Run of letters and digits -> rows; built in one pass over the titles, however many words are looked
+        up."""
         runs = pl.DataFrame({"word": self._lower_titles.str.extract_all(r"[\p{L}\p{N}]+")})
         rows = runs.with_row_index("row").explode("word").drop_nulls().unique().sort("word", "row")
         words, starts = np.unique(rows["word"].to_numpy(), return_index=True)
@@ -138,7 +140,7 @@ class Names:
         categories, item = self._categories(name), self._item(name)
         if categories and name in self.dataset.item_ids:
             raise DataError(
-                f"{shorten(name)} is a category and an item: write category:{name} or item:{name}"
+                f"{shorten(name)} is both a category and an item: write category:{name} or item:{name}"
             )
         if categories:
             return self._category(name)
@@ -150,7 +152,7 @@ class Names:
 
     def _category(self, name: str) -> Rows:
         found = self._categories(name)
-        # 'Coffee Filters > Coffee Filters' is within 'Coffee Filters': that is one answer, not two
+        # 'Coffee Filters > Coffee Filters' lies within 'Coffee Filters', so these are one match, not two
         apart = [one for one in found if not any(one.startswith(other + SEPARATOR) for other in found)]
         if len(apart) > 1:
             some = " or ".join(repr(one[:LONGEST_PATH]) for one in apart[:SHOWN])
@@ -179,7 +181,7 @@ class Names:
         known: list[str] = []
         if "category" in what:
             known += self.dataset.taxonomy.categories
-            # A last name is compared with last names, a path with paths.
+            # Compare last names with last names, and paths with paths.
             if SEPARATOR.strip() not in name:
                 known = list(dict.fromkeys(one.rsplit(SEPARATOR, 1)[-1] for one in known))
         if "item" in what:
@@ -188,7 +190,7 @@ class Names:
 
 
 def _whole(word: str) -> str:
-    """A pattern of a word. Scripts without spaces, such as Chinese, have no ends of words to look for."""
+    """A regular expression for a word. Scripts without spaces, such as Chinese, have no word boundaries."""
     before = r"(?:^|[^\p{L}\p{N}])" if _spaced(word[0]) else ""
     after = r"(?:$|[^\p{L}\p{N}])" if _spaced(word[-1]) else ""
     return f"{before}{re.escape(word)}{after}"

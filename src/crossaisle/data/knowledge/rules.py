@@ -1,8 +1,7 @@
-"""`Rule`: one line of prior knowledge; and the CSV file that holds them, for people to edit.
+"""`Rule`: one line of prior knowledge; and the CSV file of such lines, which people edit.
 
-The header is `rule,from,to,direction,strength,reason`. A file from a spreadsheet may use semicolons or tabs,
-and a byte order mark; blank lines are passed over, and so are lines that start with `#`, where
-no quote is open.
+The header is `rule,from,to,direction,strength,reason`. Spreadsheet files with semicolons, tabs or a byte
+order mark are accepted; blank lines are skipped, and so are lines that start with `#` outside of quotes.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Literal, get_args
 from crossaisle.data.ingest.readers.csv_rows import csv_rows
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.data.text.control import tidied
-from crossaisle.errors import DataError, nearest, shorten
+from crossaisle.errors import DataError, either, nearest, shorten
 
 Kind = Literal["goes with", "never with", "staple"]
 Direction = Literal["both", "one way"]
@@ -25,35 +24,36 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 COLUMNS = ("rule", "from", "to", "direction", "strength", "reason")
 DEFAULT_STRENGTH = 0.5
-"""Of a line that gives none: twice as likely."""
+"""The default strength: twice as likely."""
 LONGEST_CELL = 10_000
-"""Characters of a name or a reason."""
+"""Maximum length of a name or a reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A line of a knowledge file."""
+    """One line of a knowledge file."""
 
     kind: Kind
-    """`goes with`: the items of `target` are likelier beside those of `source`. `never with`: they are not
-    shown beside them. `staple`: the items of `source` go with everything."""
+    """`goes with`: items of `target` become more likely next to those of `source`. `never with`: they are not
+    shown next to them. `staple`: items of `source` go with everything."""
     source: str
-    """A category (full path or last name) or an item (id or title); `category:` and `item:` say which."""
+    """A category (full path or last name) or an item (id or title); prefix `category:` or `item:` if
+    ambiguous."""
     target: str = ""
-    """The same; "" for a staple."""
+    """As `source`; "" for a staple."""
     direction: Direction = "both"
-    """Whether it holds from `target` to `source`, too."""
+    """Whether the rule also holds from `target` to `source`."""
     strength: float = field(default=DEFAULT_STRENGTH, metadata={"low": 0.0, "high": 1.0})
-    """0 to 1: beside the source, the target is 1 / (1 - strength) times as likely, so .5 is twice and .8 is
-    five times. `never with` has none: it always holds."""
+    """0 to 1: next to the source, the target is 1 / (1 - strength) times as likely; .5 means twice, .8 five
+    times. Ignored by `never with`, which always holds."""
     reason: str = ""
-    """In words, for explanations."""
+    """Free text, shown in explanations."""
     line: int = 0
-    """Where it stands in its file; 0 where it comes from none."""
+    """Line number in its file; 0 if it does not come from a file."""
 
     @property
     def text(self) -> str:
-        """The rule in words, without its reason; categories by their last names."""
+        """The rule in words, without its reason; categories are given by their last names."""
         if self.kind == "staple":
             return f"{_last_name(self.source)} goes with everything"
         return f"{_last_name(self.source)} {self.kind} {_last_name(self.target)}"
@@ -64,29 +64,29 @@ class Rule:
         return f"{self.text}: {self.reason}" if self.reason else self.text
 
     def sides(self) -> Iterator[tuple[str, str]]:
-        """Source and target of each direction in which a pair holds."""
+        """Yields source and target for each direction in which the rule holds."""
         yield self.source, self.target
         if self.direction == "both":
             yield self.target, self.source
 
 
 def read_rules(path: str | Path) -> tuple[Rule, ...]:
-    """The rules of a file; `DataError` with line, value, rule and what to do for the first wrong line."""
+    """Reads the rules of a file; `DataError` with line, value, rule and remedy for the first invalid line."""
     rules, problems = parse(path)
     if problems:
         first, more = problems[0], len(problems) - 1
-        rest = f"; {more} more wrong line(s): crossaisle knowledge check names all" if more else ""
+        rest = f"; {more} more wrong line(s): crossaisle knowledge check lists them all" if more else ""
         raise DataError(f"{first}{rest}")
     return tuple(rules)
 
 
 def shipped(name: str) -> Path:
-    """The file of what goes together that comes with a known data set."""
+    """The knowledge file shipped for a known data set."""
     return Path(__file__).with_name(f"{name}.csv")
 
 
 def parse(path: str | Path) -> tuple[list[Rule], list[DataError]]:
-    """The rules of a file, and what is wrong with its other lines."""
+    """Parses a file: its rules, and the errors of all other lines."""
     text = _text_of(Path(path))
     name, rules, problems = str(path), list[Rule](), list[DataError]()
     seen: dict[tuple[str, str], Rule] = {}
@@ -111,7 +111,7 @@ def parse(path: str | Path) -> tuple[list[Rule], list[DataError]]:
 
 
 def write_rules(path: str | Path, rules: Iterable[Rule], comments: Sequence[str] = ()) -> None:
-    """A file that `read_rules` reads. `comments` stand above the header, each behind a `#`."""
+    """Writes a file for `read_rules`. `comments` go above the header, each after a `#`."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         for comment in comments:
@@ -122,7 +122,7 @@ def write_rules(path: str | Path, rules: Iterable[Rule], comments: Sequence[str]
 
 
 def cells_of(rule: Rule) -> list[str]:
-    """A rule as the cells of its line."""
+    """The cells of a rule's line."""
     never, staple = rule.kind == "never with", rule.kind == "staple"
     return [
         rule.kind,
@@ -135,7 +135,7 @@ def cells_of(rule: Rule) -> list[str]:
 
 
 def bare_name(name: str) -> str:
-    """A name without the word that tells categories and items apart."""
+    """A name without the prefix that distinguishes categories from items."""
     head, marked, rest = name.partition(":")
     return rest.strip() if marked and head.strip().lower() in ("category", "item") else name
 
@@ -156,14 +156,14 @@ def _text_of(path: Path) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """What stands between the cells of the header."""
+    """The delimiter used in the header."""
     lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
     header = next(lines, "")
     return max((",", ";", "\t"), key=header.count)
 
 
 def _by_column(columns: Sequence[str], cells: Sequence[str], where: str) -> dict[str, str]:
-    """The cells of a record by column; `DataError` for one that is below no column."""
+    """Column -> cell of a record; `DataError` for a cell beyond the last column."""
     longest = max(map(len, cells))
     if longest > LONGEST_CELL:
         rule = f"a cell of {longest:,} characters, at most {LONGEST_CELL:,} are read: is a quote left open?"
@@ -171,8 +171,8 @@ def _by_column(columns: Sequence[str], cells: Sequence[str], where: str) -> dict
     alone = [cell for at, cell in enumerate(cells) if cell and (at >= len(columns) or not columns[at])]
     if alone:
         rule = (
-            f"{len(cells)} cells for {len([c for c in columns if c])} columns: put a text that holds the "
-            "delimiter in double quotes"
+            f"{len(cells)} cells for {len([c for c in columns if c])} columns: put text that "
+            "contains the delimiter in double quotes"
         )
         raise DataError(rule, file=where, value=alone[0])
     return dict(zip(columns, [*cells, *[""] * len(columns)], strict=False))
@@ -225,7 +225,7 @@ def _rule_of(cells: dict[str, str], where: str, number: int) -> Rule:
 
 def _one_of(column: str, known: Sequence[str], found: str) -> str:
     hint = nearest(found, known)
-    choices = " or ".join(map(repr, known))
+    choices = either([repr(choice) for choice in known])
     return f"{column} must be {choices}{hint if 'did you mean' in hint else ''}"
 
 
@@ -234,7 +234,7 @@ def _strength_of(text: str, where: str) -> float:
     if not text:
         return DEFAULT_STRENGTH
     try:
-        value = float(text.replace(",", "."))  # as spreadsheets of many countries write it
+        value = float(text.replace(",", "."))  # spreadsheets of many countries write a decimal comma
     except ValueError:
         raise DataError(rule, file=where, value=text) from None
     if not 0.0 <= value <= 1.0:
@@ -243,7 +243,7 @@ def _strength_of(text: str, where: str) -> float:
 
 
 def _check_consistent(rule: Rule, seen: dict[tuple[str, str], Rule], where: str) -> None:
-    """One pair, one line: two could contradict each other."""
+    """Each pair may have only one line, as two could contradict each other."""
     directions = [(rule.source, "")] if rule.kind == "staple" else list(rule.sides())
     for source, target in directions:
         before = seen.get((source.lower(), target.lower()))
@@ -251,10 +251,10 @@ def _check_consistent(rule: Rule, seen: dict[tuple[str, str], Rule], where: str)
             continue
         pair = shorten(f"{source}, {target}" if target else source)
         if before.kind != rule.kind:
-            said = f"line {before.line} says {before.kind!r} of the same pair: keep one of the two"
+            said = f"line {before.line} already says {before.kind!r} of the same pair: keep one of the two"
             raise DataError(said, file=where, value=pair)
         raise DataError(
-            f"line {before.line} is about the same pair: keep one of the two", file=where, value=pair
+            f"line {before.line} is already about the same pair: keep one of the two", file=where, value=pair
         )
     for source, target in directions:
         seen[source.lower(), target.lower()] = rule

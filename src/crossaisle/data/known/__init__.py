@@ -1,1 +1,1 @@
-"""Known data sets that take more than a few lines to become tables."""
+"""Known data sets whose conversion to tables takes more than a few lines."""

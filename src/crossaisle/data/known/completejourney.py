@@ -1,4 +1,4 @@
-"""`completejourney`: names that people read, for categories and product types that are codes of a till."""
+"""`completejourney`: readable names for categories and product types that are till codes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import polars as pl
 
 LEVELS = ("department", "product_category", "product_type")
 TYPES = Path(__file__).with_suffix(".csv")
-"""`product_type`, the `product_category` that it holds for (none: for all), and a `name`; written by hand."""
+"""CSV, written by hand: `product_type`, the `product_category` it applies to (empty: all), and a `name`."""
 CATEGORIES = Path(__file__).with_name("completejourney_categories.csv")
-"""`category`, a department or a product category, and its `name`."""
+"""CSV: `category`, a department or a product category, and its `name`."""
 CUT = r"\s*\([^()]*$"
-"""A bracket that the till's line length has cut."""
+"""A bracket truncated by the till's line length."""
 
 
 def readable(products: pl.DataFrame) -> pl.DataFrame:
-    """The products with `LEVELS` as people read them; what has no name in the files keeps its own.
+    """The products with readable `LEVELS`; values without a name in the files are kept.
 
-    Of a type that has none, a cut bracket goes.
+    If a kept type ends in a truncated bracket, that is removed.
     """
     levels = products.select(pl.col(LEVELS).str.to_titlecase().str.replace_all(r"\s+", " "))
     types = pl.read_csv(TYPES)

@@ -1,4 +1,4 @@
-"""`fashion`: products with a picture each and no events, as a shop has them on its first day."""
+"""`fashion`: products with one picture each and no events, like a shop on its first day."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ORIGIN = (
     f"as {FILE}"
 )
 PEOPLE = r"(?i)^(.{1,40}?)(?:['’]s)?\s+(?:men|women|unisex|boy|girl|kid)s?\b"
-"""A title begins with the brand, and goes on with whom it is for."""
+"""Titles start with the brand, followed by the target group."""
 KIDS = {"Men": ("Boys", r"(?i)\b(?:kids?|boys?)\b"), "Women": ("Girls", r"(?i)\b(?:kids?|girls?)\b")}
-"""Whom a title is for, where the catalogue says it is for grown-ups; "Boy-Shorts" are women's."""
+"""The target groups of titles whose catalogue entry says adults; "Boy-Shorts" are women's."""
 FEWEST = 2
-"""Titles that begin alike, from which on their beginning is a brand."""
+"""Minimum number of titles with the same beginning for it to count as a brand."""
 COLUMNS = (
     "id",
     "productDisplayName",
@@ -35,7 +35,7 @@ COLUMNS = (
     "season",
     "usage",
 )
-"""All are read as text."""
+"""All of these are read as text."""
 SETTINGS = {
     "category_level": "subCategory",
     "items": {
@@ -50,10 +50,10 @@ SETTINGS = {
 
 
 def fashion_tables(root: Path, pictures: Path | None = None, *, progress: bool = False) -> dict[str, Any]:
-    """The items, without what is given away. `pictures`: a folder that their pictures are written into;
-    without it, they have none.
+    """The items table, without the columns that would reveal the answers. `pictures`: a folder into which the
+    pictures are written; None: the items have none.
 
-    The brand is read off the title: the catalogue has no column of it.
+    The brand is extracted from the title, as the catalogue has no column for it.
     """
     file = root / FILE
     found = pl.read_parquet_schema(file)
@@ -65,7 +65,7 @@ def fashion_tables(root: Path, pictures: Path | None = None, *, progress: bool =
     items = items.filter(sold)
     if pictures is not None and "image" in found:
         contents = pl.read_parquet(file, columns=["image"])["image"].filter(sold)
-        if contents.dtype == pl.Struct:  # as the hub of data sets keeps pictures
+        if contents.dtype == pl.Struct:  # the form in which the Hugging Face hub stores pictures
             contents = contents.struct.field("bytes")
         items = items.with_columns(written(items["id"], contents, pictures, progress=progress))
     items = items.drop("masterCategory").with_columns(_people())
@@ -73,7 +73,7 @@ def fashion_tables(root: Path, pictures: Path | None = None, *, progress: bool =
 
 
 def _people() -> pl.Expr:
-    """Men, Women, Boys, Girls, Kids or Unisex."""
+    """The target group: Men, Women, Boys, Girls, Kids or Unisex."""
     given, title = pl.col("gender"), pl.col("productDisplayName").fill_null("")
     of_kids = (given == "Unisex") & title.str.contains(r"(?i)\b(?:kids?|children)\b")
     out = pl.when(of_kids).then(pl.lit("Kids")).otherwise(given)
@@ -83,10 +83,10 @@ def _people() -> pl.Expr:
 
 
 def brands_of(titles: pl.Series) -> pl.Series:
-    """Brand of each title, "" where none is known.
+    """The brand of each title, "" if unknown.
 
-    What stands before whom it is for, or such a beginning; else the words that several titles begin with and
-    no title has elsewhere: "Colorbar Wine Not Lip Pot".
+    It is the part before the target group, or a title's beginning equal to such a part; else the words that
+    start several titles and occur nowhere else in titles: "Colorbar Wine Not Lip Pot".
     """
     before = titles.str.extract(PEOPLE, 1).str.strip_chars()
     count = Counter(name.casefold() for name in before.drop_nulls().to_list())
@@ -111,7 +111,7 @@ def _beginnings(titles: list[str], usual: set[str], spelled: dict[str, str]) -> 
 
 
 def _only_first(bare: list[str], titles: list[str]) -> list[str]:
-    """First words of some titles that stand first alone in all titles; with what always follows them."""
+    """First words that never occur later in any title, extended by the words that always follow them."""
     later = {word.casefold() for title in titles for word in title.split()[1:]}
     found: dict[str, list[list[str]]] = {}
     for title in bare:
@@ -129,8 +129,7 @@ def _only_first(bare: list[str], titles: list[str]) -> list[str]:
 
 
 def written(ids: pl.Series, contents: pl.Series, folder: Path, *, progress: bool = False) -> pl.Series:
-    """Writes the bytes of pictures into a folder, and returns the paths of the files; null where there are
-    none."""
+    """Writes picture bytes into a folder; returns the paths of the files, null if there are no bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[str | None] = []
     with bar("writing pictures", len(ids), show=progress) as advance:

@@ -1,1 +1,2 @@
-"""Labels: which items a user chose and which not, which items complement each other, and what people say."""
+"""Labels: which items a user chose and which not, which items complement each other, and human
+annotations."""

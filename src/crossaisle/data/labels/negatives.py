@@ -1,14 +1,14 @@
-"""`label_pairs`: what users chose, and by a stated scheme, what they did not.
+"""`label_pairs`: items that users chose and, sampled by a given scheme, items that they did not.
 
 | scheme | a negative of user u for the chosen item i is |
 |---|---|
 | `uniform` | any item |
-| `popularity` | any item, drawn by its events to the power of `POWER` (Mikolov et al., NIPS 2013) |
-| `category` | an item of i's deepest category, or of its category where it is alone there: a hard negative |
-| `seen` | an item that u looked at, liked or put in the cart, and did not choose |
+| `popularity` | any item, in proportion to its events to the power of `POWER` (Mikolov et al., NIPS 2013) |
+| `category` | an item of i's deepest category, or shop-level category if alone there: a hard negative |
+| `seen` | an item that u viewed, liked or put in the cart, but did not choose |
 
-No negative is an item that its user chose at any time, or, but for `seen`, had to do with at all; labels of a
-window know only what was chosen in it, see `chosen`.
+No negative is an item that its user chose at any time or, except for `seen`, had any event with. Labels for a
+time window exclude only what was chosen in it, see `chosen`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Scheme = Literal["uniform", "popularity", "category", "seen"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 POWER = 0.75
 ROUNDS = 20
-"""Times that a negative is drawn anew where the user has it; what is short after that is counted."""
+"""Number of redraws for negatives that the user already has; those still missing after that are counted."""
 
 Keys = npt.NDArray[np.int64]
 Chosen = tuple[Rows, Rows]
@@ -49,7 +49,7 @@ class PairLabels:
     """int8 (n,): 1 chosen, 0 not."""
     scheme: Scheme
     missing: int
-    """Negatives that were asked for and not found: the user has, or got, all there are."""
+    """Number of requested negatives not found, because the user has, or was already given, all there are."""
 
     def __len__(self) -> int:
         return len(self.label)
@@ -64,12 +64,12 @@ def label_pairs(
     chosen: Chosen | None = None,
     taken: Chosen | None = None,
 ) -> PairLabels:
-    """Labels of user-item pairs. Positives are distinct pairs of events of the strongest kind.
+    """Labels of user-item pairs. Positives are the distinct pairs in events of the strongest kind.
 
-    `per_positive`: negatives drawn per positive. `chosen`: users and items to take as positives instead, such
-    as some of a window that `dataset` lies before. Then only these, and `taken`, are no negatives: if what
-    users had before were none either, having had it would give every label away. `DataError` without
-    positives, or for a scheme that the data does not allow.
+    `per_positive`: negatives drawn per positive. `chosen`: users and items to use as positives instead, such
+    as a sample from the window after `dataset`. Then only these and `taken` are excluded as negatives: if
+    users' earlier items were excluded as well, merely having had an item would reveal its label. `DataError`
+    if there are no positives, or if the data does not allow the scheme.
     """
     if scheme not in SCHEMES:
         raise ConfigError(f"unknown scheme of negatives {scheme!r}{nearest(scheme, SCHEMES)}")
@@ -103,7 +103,7 @@ def _keys(user: Rows, item: Rows, n_items: int) -> Keys:
 
 
 def _draw(dataset: Dataset, scheme: Scheme, rng: np.random.Generator) -> Draw:
-    """Item rows int64 (m,) -> one candidate for each; -1 where there is none."""
+    """Item rows int64 (m,) -> one candidate for each; -1 if there is none."""
     n = dataset.n_items
     if scheme == "uniform":
         return lambda item: rng.integers(0, n, len(item))
@@ -112,15 +112,20 @@ def _draw(dataset: Dataset, scheme: Scheme, rng: np.random.Generator) -> Draw:
         return lambda item: np.searchsorted(mass, rng.random(len(item)) * mass[-1], side="right")
     leaf, code = dataset.taxonomy.codes(-1), dataset.taxonomy.codes()
     if not (code >= 0).any():
-        raise DataError(f"{dataset.name}: no item has a category, which negatives of a category need")
-    # Where nothing else lies in the deepest category, the shop's level.
+        raise DataError(
+            f"{dataset.name}: no item has a category, so the scheme 'category' has nothing to draw from"
+        )
+    # An item alone in its deepest category draws from the shop's category level.
     alone = (leaf >= 0) & (np.bincount(leaf[leaf >= 0], minlength=leaf.max() + 1)[leaf] < 2)
     group = np.where(alone | (leaf < 0), np.where(code >= 0, code + leaf.max() + 1, -1), leaf)
     return _within(leaf, code, group, rng)
 
 
 def _within(leaf: Rows, code: Rows, group: npt.NDArray[np.integer], rng: np.random.Generator) -> Draw:
-    """Draws from the members of an item's group: leaves first, numbered on by categories."""
+    """Draws from the members of an item's group.
+
+    Codes of groups: first the leaf categories, then the categories at the shop's level.
+    """
     both = np.concatenate([leaf, np.where(code >= 0, code + leaf.max() + 1, -1)]).astype(np.int64)
     order = np.argsort(both, kind="stable")
     member = order % len(leaf)
@@ -136,7 +141,7 @@ def _within(leaf: Rows, code: Rows, group: npt.NDArray[np.integer], rng: np.rand
 
 
 def _drawn(draw: Draw, positive: Keys, taboo: Keys, each: int, n: int) -> tuple[Keys, int]:
-    """Negatives, distinct and none of `taboo`, and how many are missing."""
+    """Distinct negatives, none of them in `taboo`, and the number missing."""
     asked = np.repeat(positive, each)
     found = [np.empty(0, np.int64)]
     for _ in range(ROUNDS):
@@ -157,13 +162,14 @@ def _drawn(draw: Draw, positive: Keys, taboo: Keys, each: int, n: int) -> tuple[
 def _seen(
     every: Keys, chosen: Keys, positive: Keys, each: int, n: int, rng: np.random.Generator
 ) -> tuple[Keys, int]:
-    """Of what each user had to do with and did not choose, up to `each` per positive of theirs."""
+    """Samples up to `each` negatives per positive from the items a user interacted with but did not
+    choose."""
     seen = distinct(every)
     seen = seen[~is_in(seen, chosen)]
     if not len(seen):
         raise DataError(
-            "negatives of the scheme 'seen' need events that came to nothing, such as views, of users who "
-            "chose something; there are none"
+            "the scheme 'seen' needs items that users saw but did not choose, such as views, "
+            "from users who chose something; there are none"
         )
     seen = seen[rng.permutation(len(seen))]
     seen = seen[np.argsort(seen // n, kind="stable")]

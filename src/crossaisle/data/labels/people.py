@@ -1,4 +1,4 @@
-"""Labels that people gave, in a CSV file: read, merged over those of the events, and their agreement."""
+"""Human labels in CSV files: reading, merging over labels derived from events, inter-annotator agreement."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ COLUMNS: dict[About, tuple[str, str]] = {
 }
 WORDS = {"1": 1, "yes": 1, "true": 1, "0": 0, "no": 0, "false": 0}
 EVENTS, PEOPLE = "events", "people"
-"""Where a label is from: the column `source` of what is merged."""
+"""The origin of a label: the column `source` after merging."""
 
 
 @dataclass(frozen=True)
 class PeopleLabels:
-    """Each pair once, with the label that most annotators gave it."""
+    """Each pair once, with its majority label."""
 
     about: About
     pairs: pl.DataFrame
     """The two id columns and `label` (Int8)."""
     ties: int
-    """Pairs left out because as many said yes as no."""
+    """Number of pairs left out because votes were tied."""
     kappa: Mapping[tuple[str, str], tuple[float, int]]
-    """Two annotators -> Cohen's kappa over the pairs that both labelled, and how many these are."""
+    """Two annotators -> Cohen's kappa over the pairs that both labelled, and the number of those pairs."""
 
 
 Votes = dict[tuple[str, str], dict[str, int]]
@@ -42,11 +42,11 @@ Votes = dict[tuple[str, str], dict[str, int]]
 
 
 def read_people(*paths: str | Path) -> tuple[PeopleLabels, ...]:
-    """Reads files with `user_id, item_id` or `item_a, item_b`, and with `label` and `annotator`.
+    """Reads files with columns `user_id, item_id` or `item_a, item_b`, and `label` and `annotator`.
 
-    Labels are 1, 0, yes, no, true or false; there is one row per pair and annotator; other columns are passed
-    over. Files about the same kind of pair are pooled, so that each annotator may have a file. One result per
-    kind of pair; `DataError` names the line that breaks a rule.
+    Labels are 1, 0, yes, no, true or false; there is one row per pair and annotator; other columns are
+    ignored. Files with the same kind of pair are pooled, so each annotator may have their own file. Returns
+    one result per kind of pair; `DataError` names the line that breaks a rule.
     """
     given: dict[About, Votes] = {}
     for path in map(Path, paths):
@@ -65,13 +65,13 @@ def _rows(path: Path) -> tuple[About, Iterator[tuple[int, dict[str, str]]]]:
     about = next((a for a, pair in COLUMNS.items() if set(pair) <= set(names)), None)
     if about is None or not {"label", "annotator"} <= set(names):
         raise DataError(
-            f"{path}: needs the columns label, annotator, and user_id and item_id or item_a and item_b "
-            f"(found {', '.join(names) or 'none'})"
+            f"{path}: needs the columns label and annotator, and either user_id and item_id or "
+            f"item_a and item_b (found {', '.join(names) or 'none'})"
         )
 
     def cells() -> Iterator[tuple[int, dict[str, str]]]:
         for row in reader:
-            # A short line has None where cells are missing.
+            # DictReader fills the missing cells of a short line with None.
             named = {key.strip(): value or "" for key, value in row.items() if isinstance(key, str)}
             yield reader.line_num, {key: value.strip() for key, value in named.items()}
 
@@ -89,7 +89,7 @@ def _count(
             raise DataError(f"{path}, line {number}: an id or the annotator is empty")
         votes = given.setdefault(pair, {})
         if votes.get(who, WORDS[word]) != WORDS[word]:
-            raise DataError(f"{path}, line {number}: {shorten(who)} labels {', '.join(pair)} both ways")
+            raise DataError(f"{path}, line {number}: {shorten(who)} labels {', '.join(pair)} both yes and no")
         votes[who] = WORDS[word]
 
 
@@ -113,7 +113,7 @@ def _settled(about: About, given: Votes) -> PeopleLabels:
 
 
 def cohen_kappa(one: Sequence[int], other: Sequence[int]) -> float:
-    """Agreement beyond chance, 1 at most (Cohen 1960); 1 where both gave all pairs the same label."""
+    """Agreement beyond chance, at most 1 (Cohen 1960); 1 if both gave all pairs the same label."""
     if list(one) == list(other):
         return 1.0
     try:
@@ -125,21 +125,21 @@ def cohen_kappa(one: Sequence[int], other: Sequence[int]) -> float:
 
 @dataclass(frozen=True)
 class Merged:
-    """Labels of the events with people's in their place."""
+    """Labels from events, overridden by human ones."""
 
     pairs: pl.DataFrame
-    """All columns of the events' labels, and `source`."""
+    """All columns of the labels from events, and `source`."""
     replaced: int
-    """Labels of the events that people changed."""
+    """Number of labels from events that human ones changed."""
     added: int
-    """Pairs that only people labelled."""
+    """Number of pairs with only a human label."""
     kappa: float | None
-    """People against events, over the pairs that both labelled; None where there are none."""
+    """Agreement of humans and events over the pairs with both labels; None if there are none."""
     shared: int
 
 
 def merge_people(pairs: pl.DataFrame, people: PeopleLabels) -> Merged:
-    """People's word counts where both labelled a pair. For items, a label holds both ways round."""
+    """Human labels override those from events. For item pairs, a label applies in both directions."""
     keys = list(COLUMNS[people.about])
     theirs = people.pairs.rename({"label": "given"})
     if people.about == "item_item":

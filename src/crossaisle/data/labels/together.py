@@ -1,21 +1,21 @@
-"""`label_together`: item pairs bought together and not looked at together, both ways round.
+"""`label_together`: ordered pairs of items that are bought together rather than viewed together.
 
-Over `N` trips (baskets; without them, a user's day; without times, a user), with n(a), n(b) and n(a, b) trips
-that hold a, b and both:
+A trip is a basket; without baskets, a user's day; without times, a user. Of `N` trips, n(a), n(b) and n(a, b)
+contain a, b and both:
 
 - lift(a, b) = n(a, b) N / (n(a) n(b)), confidence(a -> b) = n(a, b) / n(a);
-- p: the chance of n(a, b) or more when a and b fall into trips independently (hypergeometric, one-sided);
-  q: the same after Benjamini and Hochberg (J. R. Stat. Soc. B 1995), over all pairs of items with `least`
-  trips each, those that never met included;
-- view_lift: the same lift over views, of users' days. People look at substitutes together and buy one of
-  them; they buy complements together: score = log2(lift) - log2(view_lift);
-- after(a -> b): trips with a, followed by b in the same user's next trip; `leads` where that exceeds the
-  opposite order, by a two-sided binomial test at the same false discovery rate, over pairs that follow each
-  other `TURNS` times. Reversing time leaves how often a and b are bought as it is, so that popularity alone
-  never leads.
+- p: the probability of n(a, b) or more if a and b occur independently (hypergeometric, one-sided); q: p
+  adjusted after Benjamini and Hochberg (J. R. Stat. Soc. B 1995), over all pairs of items with `least` trips
+  each, including pairs that never occur together;
+- view_lift: the lift over views, where a trip is a user's day. People view substitutes together and buy one
+  of them, but buy complements together: score = log2(lift) - log2(view_lift);
+- after(a -> b): trips with a for which the same user's next trip contains b; `leads` if that is significantly
+  more frequent than the opposite order, by a two-sided binomial test at the same false discovery rate, over
+  pairs that follow each other `TURNS` times. Popularity alone cannot lead, as it is the same when time is
+  reversed.
 
-A pair is labelled 1 where q <= `fdr` and the lift is above 1 and above that of views, 0 where it is looked at
-together more than bought together, and not at all otherwise.
+A pair is labelled 1 if q <= `fdr` and the lift is above 1 and above `view_lift`, 0 if it is viewed together
+more than bought together, and not at all otherwise.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ConfigError, DataError
 
 LEAST = 5
-"""Trips that an item, and a pair, must have."""
+"""Minimum number of trips of an item, and of a pair."""
 FDR = 0.05
 TURNS = 10
-"""Pairs that follow each other less often are not tested for their order."""
+"""Minimum number of successions for a pair to be tested for its order."""
 LARGEST_TRIP = 100
-"""Trips of more items than this say little of any pair; they are left out."""
+"""Trips with more items than this say little about any pair, and are left out."""
 
 Floats64 = npt.NDArray[np.float64]
 
@@ -73,7 +73,8 @@ def label_together(dataset: Dataset, *, least: int = LEAST, fdr: float = FDR) ->
     good = (q <= fdr) & (lift > 1.0) & (lift > known)
     lopsided = np.minimum(1.0, 2.0 * stats.binom.cdf(np.minimum(then, before), turns, 0.5))
     order_q = np.full(len(a), np.nan)
-    # How often two follow each other says nothing of the order: choosing by it keeps the rate.
+    # The total number of successions is independent of their direction, so selecting by it keeps the error
+    # rate.
     often = turns >= TURNS
     order_q[often] = _false_discovery(lopsided[often], float(often.sum()))
     label = np.where(good, 1, np.where(known > np.maximum(lift, 1.0), 0, -1)).astype(np.int8)
@@ -104,7 +105,7 @@ _TYPES = {"item_a": pl.String, "item_b": pl.String}
 
 
 def _false_discovery(p: Floats64, tests: float) -> Floats64:
-    """Benjamini-Hochberg over `tests` of which all others have p = 1."""
+    """Benjamini-Hochberg over `tests` hypotheses, where those not in `p` have p = 1."""
     if not len(p):
         return p
     adjusted: Floats64 = stats.false_discovery_control(np.minimum(p * tests / len(p), 1.0))
@@ -112,10 +113,10 @@ def _false_discovery(p: Floats64, tests: float) -> Floats64:
 
 
 def _trip_codes(events: Events) -> npt.NDArray[np.int64]:
-    """int64 (n,): the trip of each event, in the order of users and time; equal codes are one trip."""
+    """int64 (n,): the trip of each event, ordered by user and time; equal codes are one trip."""
     user = events.user.astype(np.int64)
     if (events.basket >= 0).any():
-        # A basket has one user; its first event tells when it was.
+        # A basket belongs to one user; its first event gives its time.
         order = np.unique(events.basket, return_index=True, return_inverse=True)
         first = order[1][order[2]]
         return np.where(events.basket >= 0, first, np.arange(len(user)))
@@ -147,7 +148,7 @@ def _pairs(
 
 
 def _view_lift(dataset: Dataset, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> Floats64:
-    """Lift over views; 0 for items never looked at together, NaN where one of them was never looked at."""
+    """Lift over views; 0 for items never viewed together, NaN if one of them was never viewed."""
     raw = dataset.raw
     role = raw.meanings.roles(raw.kinds, raw.events.kind, raw.events.value, raw.events.quantity)
     looked = np.isin(role, (VIEW, FAVOURITE, CART))
@@ -163,14 +164,14 @@ def _view_lift(dataset: Dataset, a: npt.NDArray[np.int64], b: npt.NDArray[np.int
 
 
 def _without_baskets(events: Events) -> Events:
-    """People look at what they compare on one day, whatever order it later belongs to."""
+    """Groups views by day only: people compare items on one day, whatever order these end up in."""
     return replace(events, basket=np.full(len(events), -1, np.int32))
 
 
 def _order(
     events: Events, n_items: int, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]
 ) -> tuple[Floats64, Floats64]:
-    """How often b is in the trip after one with a, and a in the one after one with b; zeros without times."""
+    """How often b is in the trip after one with a, and vice versa; zeros without times."""
     none = np.zeros(len(a))
     if events.time is None and not (events.basket >= 0).any():
         return none, none

@@ -1,1 +1,1 @@
-"""What a merchandiser decides about lists: a file of rules, and which items they are about."""
+"""A merchandiser's rules for lists: the file format, and the items that rules match."""

@@ -1,4 +1,4 @@
-"""From the names in rules to item rows."""
+"""Resolves the names in rules to item rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crossaisle.errors import ConfigError, DataError
 
 @dataclass(frozen=True)
 class Matched:
-    """A rule and the items it is about."""
+    """A rule and the item rows it matches."""
 
     rule: MerchandisingRule
     items: Rows
@@ -24,13 +24,13 @@ class Matched:
     beside: Rows
     """int32 (m,), ascending"""
     unknown: tuple[str, ...] = ()
-    """A sentence for each name that the shop does not have, or that may mean several things."""
+    """One sentence for each name that is unknown or ambiguous in this shop."""
     silent: tuple[str, ...] = ()
-    """`words:` that no title has."""
+    """`words:` names that match no title."""
 
 
 def matched(rules: RuleSet, dataset: Dataset) -> tuple[Matched, ...]:
-    """Every rule with its item rows in this state of the catalogue; unknown names match nothing."""
+    """All rules with their item rows in this state of the catalogue; unknown names match nothing."""
     names = Names(dataset)
     out = []
     for rule in rules.rules:
@@ -42,18 +42,18 @@ def matched(rules: RuleSet, dataset: Dataset) -> tuple[Matched, ...]:
 
 
 def check_names(rules: RuleSet, dataset: Dataset, where: str) -> None:
-    """`ConfigError` for the first name that the shop does not have, with the nearest one."""
+    """`ConfigError` for the first name that the shop does not have, with the nearest known one."""
     found = matched(rules, dataset)
     for one in found:
         if one.unknown:
             more = sum(len(each.unknown) for each in found) - 1
-            rest = f"; {more} more unknown name(s): crossaisle rules check names all" if more else ""
+            rest = f"; {more} more unknown name(s): crossaisle rules check lists them all" if more else ""
             raise ConfigError(f"{where}, rule {one.rule.id!r}: {one.unknown[0]}{rest}")
 
 
 def applicable(rules: RuleSet, dataset: Dataset) -> RuleSet:
-    """The rules without the names that this part of their shop does not have, and without those of which
-    nothing is left."""
+    """The rules without names that are unknown in this part of the shop, and without rules that are then
+    empty."""
     names = Names(dataset)
 
     def known(side: tuple[str, ...]) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ def applicable(rules: RuleSet, dataset: Dataset) -> RuleSet:
 
 
 def check_changed(before: RuleSet, after: RuleSet, dataset: Dataset) -> None:
-    """The same for the rules that are new or changed: what an earlier catalogue had stays where it is."""
+    """Runs `check_names` for new and changed rules only: rules made for an earlier catalogue remain valid."""
     known = set(before.rules)
     check_names(RuleSet(tuple(rule for rule in after.rules if rule not in known)), dataset, "rules")
 

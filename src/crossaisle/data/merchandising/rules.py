@@ -1,6 +1,6 @@
-"""`MerchandisingRule` and `RuleSet`: what a merchandiser decides about lists, as data; and the TOML file.
+"""`MerchandisingRule` and `RuleSet`: a merchandiser's rules for lists as data; and their TOML file.
 
-See docs/rules.md. The order of rules means nothing: a set sorts them by their ids.
+See docs/rules.md. The order of rules has no meaning: a set sorts them by id.
 """
 
 from __future__ import annotations
@@ -30,44 +30,44 @@ LARGEST_WEIGHT = 1000.0
 LAST_PLACE = 100
 MOST_RULES = 1000
 MOST_NAMES = 1000
-"""Of one side of a rule."""
+"""Maximum number of names on one side of a rule."""
 MOST_NAMES_IN_ALL = 10_000
-"""Of all rules: each is looked up anew when the catalogue changes."""
+"""Maximum number of names in all rules: each is looked up again whenever the catalogue changes."""
 LONGEST = 500
-"""Characters of a name or a reason."""
+"""Maximum length of a name or a reason."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MerchandisingRule:
-    """A rule. `ConfigError` where its fields break a rule of their own."""
+    """One rule. Raises `ConfigError` for invalid fields."""
 
     id: str
-    """Letters, digits, `.`, `_` and `-`: what lists call the rule."""
+    """Identifies the rule in lists: letters, digits, `.`, `_` and `-`."""
     action: Action
     """`never`: not shown. `adults-only`: shown only where the query says `adult`. `only-with`: shown only
     where something of `beside` is in the cart, in view or in the history. `never-with`: not shown beside
-    `beside`. `pin`: shown at `position`. `boost`, `bury`: the score counts `weight` times as much, or as
-    little."""
+    `beside`. `pin`: shown at `position`. `boost`, `bury`: the score is multiplied, or divided, by
+    `weight`."""
     items: tuple[str, ...]
-    """Categories (full path or last name, with everything below), items (id or title), or `words:` and words
-    that a title must all have. `category:` and `item:` say which."""
+    """Categories (full path or last name; includes subcategories), items (id or title), or `words:` followed
+    by words that a title must all contain. The prefixes `category:` and `item:` resolve ambiguity."""
     beside: tuple[str, ...] = ()
-    """The other side of `only-with` and `never-with`, named alike."""
+    """The other side of `only-with` and `never-with`, with names as in `items`."""
     direction: Direction = "both"
-    """Of `never-with`: `both`, or `one way`: only `items` give way to `beside`."""
+    """For `never-with`: `both`, or `one way`: only `items` are hidden next to `beside`, not the reverse."""
     position: int | None = None
-    """Of `pin`: place in the list, 1 = first."""
+    """For `pin`: position in the list, 1 = first."""
     weight: float | None = None
-    """Of `boost` and `bury`: above 1; 2 where it is left out."""
+    """For `boost` and `bury`: above 1; by default 2."""
     placements: tuple[Placement, ...] = ()
-    """Where it holds; everywhere if empty."""
+    """The placements it applies to; all if empty."""
     since: date | None = None
-    """The first day (UTC) on which it holds."""
+    """The first day (UTC) on which it applies."""
     until: date | None = None
-    """The last day (UTC) on which it holds."""
+    """The last day (UTC) on which it applies."""
     reason: str = ""
-    """For people; answers repeat it."""
+    """Free text; responses include it."""
 
     def __post_init__(self) -> None:
         for wrong in (self._wrong_names(), self._wrong_sides(), self._wrong_values()):
@@ -109,31 +109,31 @@ class MerchandisingRule:
 
     @property
     def factor(self) -> float:
-        """By what a positive score is multiplied."""
+        """The factor by which a positive score is multiplied."""
         weight = DEFAULT_WEIGHT if self.weight is None else self.weight
         return {"boost": weight, "bury": 1.0 / weight}.get(self.action, 1.0)
 
     def holds(self, placement: Placement, day: date) -> bool:
-        """Whether it holds for a placement on a day."""
+        """Whether it applies to a placement on a day."""
         there = not self.placements or placement in self.placements
         return (
             there and (self.since is None or self.since <= day) and (self.until is None or day <= self.until)
         )
 
     def state(self, day: date) -> State:
-        """Whether its days are here."""
+        """Whether a day is before, within or after its period."""
         if self.until is not None and self.until < day:
             return "over"
         return "later" if self.since is not None and day < self.since else "holds"
 
     def meets(self, other: MerchandisingRule) -> bool:
-        """Whether both hold somewhere on some day."""
+        """Whether both rules apply to the same placement on some day."""
         mine, its = set(self.placements or PLACEMENTS), set(other.placements or PLACEMENTS)
         first = max(self.since or date.min, other.since or date.min)
         return bool(mine & its) and first <= min(self.until or date.max, other.until or date.max)
 
     def changed(self, fields: Mapping[str, Any]) -> MerchandisingRule:
-        """With other values of some fields; None stands for the default. `ConfigError`."""
+        """The rule with some fields changed; None resets one to its default. Raises `ConfigError`."""
         kept = {name: value for name, value in self.to_dict().items() if name not in fields}
         return MerchandisingRule.of({**kept, **fields}, f"rule {self.id!r}")
 
@@ -153,7 +153,7 @@ class MerchandisingRule:
 
     @classmethod
     def of(cls, values: object, where: str) -> MerchandisingRule:
-        """From parsed TOML or JSON; `ConfigError` starts with `where`."""
+        """From parsed TOML or JSON; `ConfigError` messages start with `where`."""
         if isinstance(values, Mapping):
             for name in ("id", "action", "items"):
                 if values.get(name) is None:
@@ -164,11 +164,11 @@ class MerchandisingRule:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """Rules, in the order of their ids. `ConfigError` where two are called alike or pin the same place."""
+    """Rules, ordered by id. Raises `ConfigError` if two have the same id or pin the same position."""
 
     rules: tuple[MerchandisingRule, ...] = ()
     where: str = field(default="rules", compare=False)
-    """What messages about them begin with: the file they are from."""
+    """The file they come from; messages start with it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", tuple(sorted(self.rules, key=lambda rule: rule.id)))
@@ -184,8 +184,8 @@ class RuleSet:
                 raise ConfigError(f"two rules are called {one.id!r}: ids must differ")
         for one, other in _same_place(self.rules):
             raise ConfigError(
-                f"rules {one.id!r} and {other.id!r} pin the same place {one.position}: give one another "
-                "position, other placements or other days"
+                f"rules {one.id!r} and {other.id!r} pin the same place {one.position}: give one of "
+                "them another position, other placements or other days"
             )
 
     def __bool__(self) -> bool:
@@ -195,19 +195,19 @@ class RuleSet:
         return len(self.rules)
 
     def get(self, id: str) -> MerchandisingRule:
-        """A rule by id; `UnknownIdError`."""
+        """A rule by id; raises `UnknownIdError`."""
         for rule in self.rules:
             if rule.id == id:
                 return rule
         raise UnknownIdError(f"no rule {shorten(id)}", name=id, known=[rule.id for rule in self.rules])
 
     def without(self, id: str) -> RuleSet:
-        """All rules but one; `UnknownIdError`."""
+        """All rules but one; raises `UnknownIdError`."""
         gone = self.get(id)
         return RuleSet(tuple(rule for rule in self.rules if rule is not gone))
 
     def with_rule(self, rule: MerchandisingRule) -> RuleSet:
-        """With a rule, which replaces the one with its id."""
+        """The set with a rule added, or replaced if its id exists."""
         return RuleSet((*(other for other in self.rules if other.id != rule.id), rule))
 
     def to_list(self) -> list[dict[str, Any]]:
@@ -229,13 +229,14 @@ class RuleSet:
 
 
 def _same_place(rules: Iterable[MerchandisingRule]) -> Iterator[tuple[MerchandisingRule, MerchandisingRule]]:
-    """Pins of one place that hold somewhere on the same day, in pairs; at least one pair if there is any."""
+    """Pairs of pins at the same position that apply on the same day; yields at least one pair if any
+    exist."""
     pins = (rule for rule in rules if rule.action == "pin")
     held: dict[tuple[int | None, Placement], list[MerchandisingRule]] = {}
     for rule in sorted(pins, key=lambda rule: rule.since or date.min):
         for placement in rule.placements or PLACEMENTS:
             before = held.setdefault((rule.position, placement), [])
-            # Those before it do not meet: of them the last one ends last.
+            # Earlier rules do not overlap, so the last of them ends last.
             if before and before[-1].meets(rule):
                 yield (before[-1], rule) if before[-1].id < rule.id else (rule, before[-1])
             before.append(rule)
@@ -245,7 +246,7 @@ NO_RULES = RuleSet()
 
 
 def read_rule_file(path: str | Path) -> RuleSet:
-    """The rules of a TOML file: tables `[[rule]]`. `ConfigError` names file, rule, key and what to do."""
+    """Reads the `[[rule]]` tables of a TOML file. `ConfigError` names file, rule, key and remedy."""
     path = Path(path)
     values = read_toml(path)
     for key in values:
@@ -257,12 +258,12 @@ def read_rule_file(path: str | Path) -> RuleSet:
 
 
 def shipped(name: str) -> Path:
-    """The file of rules that comes with a known data set."""
+    """The rules file shipped for a known data set."""
     return Path(__file__).with_name(f"{name}.toml")
 
 
 def today() -> date:
-    """The day by which rules hold (UTC)."""
+    """The current date in UTC, which decides whether rules apply."""
     return datetime.now(UTC).date()
 
 
@@ -272,7 +273,7 @@ def _called(at: int, values: object) -> str:
 
 
 def _plain(name: str, value: object, where: str) -> object:
-    """A single name as a list of one; a day in words as a day."""
+    """Normalizes TOML values: a single name becomes a list, an ISO date string a date."""
     if name in ("items", "beside", "placements") and isinstance(value, str):
         return [value]
     if name in ("since", "until") and isinstance(value, datetime | time):
@@ -296,5 +297,5 @@ def _wrong_list(field_name: str, names: Sequence[str]) -> str:
     wrong = next((name for name in names if not name.strip() or len(name) > LONGEST), None)
     if wrong is None:
         bare = next((name for name in names if words_of(name) == ()), None)
-        return f"{field_name}: {bare.strip()!r} names no word" if bare is not None else ""
+        return f"{field_name}: {bare.strip()!r} needs at least one word" if bare is not None else ""
     return f"{field_name}: a name must have 1 to {LONGEST} characters (found {shorten(wrong)})"

@@ -1,4 +1,4 @@
-"""Rules as people see them: what each matches, and what is wrong or contradicts."""
+"""Rules in readable form: what each matches, and its errors and contradictions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ OUT = frozenset({"never", "adults-only"})
 def shown_rules(
     several: Iterable[Matched], dataset: Dataset, day: date | None = None
 ) -> list[dict[str, Any]]:
-    """Each rule with what it matches; JSON-ready."""
+    """All rules with what they match, ready for JSON."""
     return [shown_rule(one, dataset, day) for one in several]
 
 
 def shown_rule(one: Matched, dataset: Dataset, day: date | None = None) -> dict[str, Any]:
     """A rule with all its fields, the number of items it matches, some of their titles, and notices.
 
-    `day`: on which it holds or not, by default today (UTC).
+    `day`: decides whether it applies; by default today (UTC).
     """
     empty = dict.fromkeys(("position", "weight", "since", "until"))
     lists: dict[str, Any] = {"beside": [], "placements": [], "direction": "both", "reason": ""}
@@ -46,7 +46,7 @@ def shown_rule(one: Matched, dataset: Dataset, day: date | None = None) -> dict[
 
 
 def examples(rows: Rows, dataset: Dataset) -> list[str]:
-    """Different titles of some items, the most bought ones first."""
+    """Distinct titles of some of the items, best-selling first."""
     counts = np.zeros(dataset.n_items, np.int64)
     counts[: len(dataset.item_counts)] = dataset.item_counts
     order = rows[np.argsort(-counts[rows], kind="stable")]
@@ -55,26 +55,26 @@ def examples(rows: Rows, dataset: Dataset) -> list[str]:
 
 
 def notices_of(one: Matched, dataset: Dataset) -> list[str]:
-    """What a merchandiser should know of a rule: names that match nothing, sides that overlap."""
+    """Notices for the merchandiser: names that match nothing, overlapping sides."""
     out = [*one.unknown, *(f"{name}: no title has these words" for name in one.silent)]
     if len(one.items) == dataset.n_items and one.rule.action == "never":
-        out.append("takes every item of the shop out")
+        out.append("removes every item of the shop")
     both = np.intersect1d(one.items, one.beside)
     if len(both) and one.rule.action == "never-with":
-        out.append(f"{len(both):,} item(s) are on both sides and never stand beside each other")
+        out.append(f"{len(both):,} item(s) are on both sides and never appear together")
     return out
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """A file of rules beside a shop."""
+    """A rules file checked against a shop."""
 
     rules: tuple[dict[str, Any], ...]
     """As `shown_rule`."""
     unknown: tuple[str, ...]
-    """Names that the shop does not have: `run`, `--rules` and a service refuse the rules."""
+    """Names that the shop does not have: `run`, `--rules` and the service reject such rules."""
     contradictions: tuple[str, ...]
-    """Rules that work against each other; what wins is said."""
+    """Rules that conflict, with which one prevails."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -82,7 +82,7 @@ class Checked:
 
 
 def check(path: str | Path, dataset: Dataset) -> Checked:
-    """Reads a file against a shop; `ConfigError` where it breaks a rule of the format."""
+    """Checks a file against a shop; `ConfigError` if it violates the format."""
     found = matched(read_rule_file(path), dataset)
     return Checked(
         rules=tuple(shown_rules(found, dataset)),
@@ -92,7 +92,7 @@ def check(path: str | Path, dataset: Dataset) -> Checked:
 
 
 def contradictions(found: Sequence[Matched], dataset: Dataset) -> list[str]:
-    """Pairs of rules that hold at the same time and pull the same items in two directions."""
+    """Describes pairs of rules that apply at the same time and have opposite effects on the same items."""
     out = []
     for one, other in combinations(found, 2):
         said = _against(one.rule, other.rule) or _against(other.rule, one.rule)

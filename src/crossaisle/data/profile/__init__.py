@@ -1,1 +1,1 @@
-"""What a data set is: its figures, what changed in it over time, its fingerprint."""
+"""Describes a data set: its statistics and its fingerprint."""

@@ -1,4 +1,4 @@
-"""What a data set looks like, before any model sees it."""
+"""Statistics of a data set, before any model is fitted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """Counts, quantiles, sparsity, categories by level, crossings, time range and gaps; JSON-ready."""
+    """Counts, quantiles, sparsity, categories per level, category transitions, time range and gaps;
+    JSON-ready."""
     events = dataset.events
     pairs = len(np.unique(events.user.astype(np.int64) * max(dataset.n_items, 1) + events.item))
     cells = dataset.n_users * dataset.n_items
@@ -61,7 +62,8 @@ def _quantiles(counts: npt.NDArray[np.integer]) -> dict[str, float]:
 
 
 def _level(dataset: Dataset, depth: int) -> dict[str, Any]:
-    """Categories of one depth, the biggest ones, and how often two events in a row cross between them."""
+    """The categories at one depth, the largest ones, and the share of consecutive events that change
+    category."""
     codes, names = dataset.taxonomy.codes(depth), dataset.taxonomy.names(depth)
     sizes = np.bincount(codes[codes >= 0], minlength=len(names))
     of_event = codes[dataset.events.item]
@@ -88,13 +90,13 @@ def _missing(dataset: Dataset) -> dict[str, int]:
 
 
 def describe_table(facts: dict[str, Any]) -> Table:
-    """The same as a table to print with rich."""
+    """The same facts as a rich table."""
     table = Table(title=Text(without_control(str(facts["name"]))), show_header=False)
     table.add_column(style="bold")
     table.add_column()
 
     def row(name: str, text: str) -> None:
-        """Names of kinds and categories are texts, whatever they hold."""
+        """Adds a row whose name is shown literally, as kinds and categories may contain markup."""
         table.add_row(name, Text(without_control(text)))
 
     def spread(counts: dict[str, float]) -> str:
@@ -114,14 +116,14 @@ def describe_table(facts: dict[str, Any]) -> Table:
     unknown = "unknown, order only" if facts["events"] else "no events yet"
     row("time", " to ".join(facts["time"]) if facts["time"] else unknown)
     if facts["sparsity"] is not None:
-        row("sparsity", f"{facts['sparsity']:.4%} of user-item pairs never met")
+        row("sparsity", f"{facts['sparsity']:.4%} of user-item pairs have no event")
         row("repeats", f"{facts['repeat_share'] or 0:.1%} of events")
     row("events per user", spread(facts["events_per_user"]))
     row("events per item", spread(facts["events_per_item"]))
     before = 0
     for level in facts["levels"]:
         if level["categories"] == before:
-            continue  # the rest of a deep tree that few items reach
+            continue  # skip the deep levels that few items reach
         before = level["categories"]
         here = " (the category level)" if level["depth"] == facts["category_level"] else ""
         shown = ", ".join(

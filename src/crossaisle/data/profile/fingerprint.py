@@ -1,4 +1,4 @@
-"""What data something was measured on: hashes of a data set's content and of a set of cases."""
+"""Identifies the data behind a measurement: hashes of a data set's content and of a set of cases."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.splits.cases import EvalCases
 
 LENGTH = 16
-"""Hexadecimal digits of a fingerprint: 64 bits."""
+"""Hexadecimal digits of a fingerprint (64 bits)."""
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """The same for data sets with the same items, users, categories and events, whatever they came from."""
+    """Equal for data sets with the same items, users, categories and events, whatever files they came
+    from."""
     digest = hashlib.sha256()
     for frame in (dataset.items, dataset.users):
         _add_frame(digest, frame)
@@ -32,7 +33,7 @@ def fingerprint(dataset: Dataset) -> str:
 
 
 def fingerprint_of_cases(cases: EvalCases, dataset: Dataset) -> str:
-    """The same for the same questions, right answers and candidates, under the same ids of items."""
+    """Equal for the same queries, right answers and candidates under the same item ids."""
     digest = hashlib.sha256()
     _add_frame(digest, dataset.items.select("item_id"))
     histories = cases.histories
@@ -49,7 +50,7 @@ def _add_frame(digest: hashlib._Hash, frame: pl.DataFrame) -> None:
 
 def _add_arrays(digest: hashlib._Hash, arrays: Iterable[np.ndarray | None]) -> None:
     for array in arrays:
-        # Little-endian on every machine; the length tells where one ends.
+        # Type and length keep arrays apart; little-endian gives the same digest on every machine.
         digest.update(b"-" if array is None else f"{array.dtype.kind}{array.size}".encode())
         if array is not None:
             digest.update(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes())

@@ -1,1 +1,1 @@
-"""What a model may learn from, and the cases it is asked about afterwards."""
+"""Splits into the data a model may learn from, and the cases it is evaluated on."""

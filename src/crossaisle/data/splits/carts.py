@@ -1,4 +1,4 @@
-"""`cart_cases`: some items of a basket as the query, what else went into that basket as the answer."""
+"""`cart_cases`: a few items of a basket as the query, its other items as the targets."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 
 MOST = 2_500
-"""Carts drawn to choose weights. With 700 the weights of users with carts fit the sample."""
+"""Maximum number of carts for tuning weights. With 700, the weights for users with carts overfit the
+sample."""
 MEASURED = 3_000
-"""Carts drawn to measure."""
+"""Maximum number of carts for evaluation."""
 VIEWED = 3
-"""A query is one to this many items of a basket."""
+"""A query consists of one to this many items of a basket."""
 
 
 def has_baskets(dataset: Dataset) -> bool:
-    """Whether users come with baskets of their own, so that what was bought in one trip is known."""
+    """Whether users have baskets of their own, so that it is known what was bought in one trip."""
     return not dataset.users_are_baskets and bool((dataset.events.basket >= 0).any())
 
 
 def cart_cases(
     dataset: Dataset, held: npt.NDArray[np.bool_], *, most: int = MOST, seed: int = 0
 ) -> EvalCases:
-    """Cases from baskets among the events at `held`, a bool (n_events,).
+    """Cases from baskets among the events selected by `held`, bool (n_events,).
 
-    Of each basket one to `VIEWED` items, drawn at random, are the cart; the targets are the basket's
-    items of categories that the cart does not have. Baskets without any are left out.
+    From each basket, one to `VIEWED` items drawn at random are the cart; the targets are the basket's items
+    in categories that the cart lacks. Baskets without targets are left out.
     """
     return _drawn(dataset, held, most, seed)[0]
 
@@ -45,9 +46,9 @@ def carts_of_users(
     most: int = MOST,
     seed: int = 0,
 ) -> EvalCases:
-    """The same carts behind what their users had done before the basket; users without a past are left out.
+    """The same carts, preceded by their users' earlier events; users without any are left out.
 
-    `mask_seen`: whether what users had before is left out of their lists.
+    `mask_seen`: whether users' earlier items are excluded from their lists.
     """
     cases, first = _drawn(dataset, held, most, seed)
     own = _before(dataset, first)
@@ -56,13 +57,13 @@ def carts_of_users(
 
 
 def _before(dataset: Dataset, first: npt.NDArray[np.int64]) -> Histories:
-    """What users had done before some of their events, `first` int64 (n,)."""
+    """The histories of users before given events, `first` int64 (n,)."""
     events, starts = dataset.events, dataset.user_indptr
     days = np.full(len(events), np.nan) if events.time is None else events.time / SECONDS_PER_DAY
     rows = []
     for event in first.tolist():
         before = np.arange(starts[events.user[event]], event)
-        # Events of one moment are of one basket, in no order.
+        # events at the same time belong to the same basket
         rows.append(before[~(days[before] >= days[event])])
     lengths = [len(before) for before in rows]
     flat = np.concatenate([np.empty(0, np.int64), *rows])

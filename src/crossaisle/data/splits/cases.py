@@ -1,4 +1,4 @@
-"""`EvalCases`: queries with known answers, what a split gives to validation and test."""
+"""`EvalCases`: queries with known answers, which a split provides for validation and test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crossaisle.data.vocabulary import Rows
 
 @dataclass(frozen=True)
 class EvalCases:
-    """`n` queries and, for each, the items that came next.
+    """`n` queries, each with the items that came next.
 
     `target_indptr` int64 (n + 1,), `target` int32: rows of the right answers, unique within a query.
     """
@@ -23,9 +23,9 @@ class EvalCases:
     target_indptr: npt.NDArray[np.int64]
     target: Rows
     mask_seen: bool = True
-    """Items of the history are no candidates in the open list (False where people buy again)."""
+    """Whether items of the history are excluded as candidates in the open list (False if users buy again)."""
     other_categories_only: bool = False
-    """Candidates exclude the categories of the query (basket completion across departments)."""
+    """Candidates exclude the query's categories (basket completion across departments)."""
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -34,7 +34,7 @@ class EvalCases:
         return self.target[self.target_indptr[row] : self.target_indptr[row + 1]]
 
     def take(self, rows: npt.NDArray[np.integer]) -> EvalCases:
-        """The cases of some queries."""
+        """A subset of the cases."""
         picked = [self.targets_of(int(r)) for r in rows]
         indptr = np.concatenate([[0], np.cumsum([len(p) for p in picked])]).astype(np.int64)
         flat = np.concatenate(picked) if picked else np.empty(0, np.int32)
@@ -52,7 +52,7 @@ class Split:
     """One protocol applied to one data set.
 
     Tune on `validation` with models fitted on `train`; then refit on `past` (train and validation
-    together) and look at `test` once.
+    together) and evaluate on `test` once.
     """
 
     protocol: str
@@ -61,14 +61,14 @@ class Split:
     past: Dataset
     test: EvalCases
     chooses: bool = True
-    """False where validation has no case by which weights can be chosen."""
+    """False if validation contains no cases with which to tune weights."""
     repeated: float = 0.0
-    """Share of the validation targets that are in the history."""
+    """Share of validation targets that are already in the history."""
     notes: tuple[str, ...] = ()
-    """What was decided and what was left out, with counts, in words for a report."""
+    """Sentences for a report: decisions made, and what was left out, with counts."""
 
     def masking(self, mask_seen: bool, note: str) -> Split:
-        """The same cases, with items of the history left out of the open list, or kept in."""
+        """The same cases, with items of the history excluded from, or kept in, the open list."""
         return replace(
             self,
             validation=replace(self.validation, mask_seen=mask_seen),

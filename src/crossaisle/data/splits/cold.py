@@ -1,4 +1,4 @@
-"""Cold starts made on purpose: items, users or whole categories lose all behaviour, and are asked for."""
+"""Simulated cold starts: items, users or whole categories lose all their events and become the targets."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ Mask = npt.NDArray[np.bool_]
 
 
 def cold_items(dataset: Dataset, *, share: float = 0.1, seed: int = 0, most: int | None = None) -> Split:
-    """A seeded share of the items loses every event and is asked for; a second one for validation.
+    """A seeded share of the items loses every event and becomes the test targets; a second one, for
+    validation.
 
-    `train` knows neither of the two, `past` all but the test items. One case per user with an event of
-    a hidden item: the last such event, asked for with the user's earlier events of items that are not
-    hidden; users without such events are left out. `most` takes a seeded sample of the cases.
+    `train` contains events of neither, `past` all but those of the test items. One case per user with an
+    event of a hidden item: the target is the last such event, the history the user's earlier events of items
+    that are not hidden; users without such a history are left out. `most` draws a seeded sample of the cases.
     """
     _check_share(share, "items")
     order = np.random.default_rng(seed).permutation(dataset.n_items)
     size = int(share * dataset.n_items)
     if size < 1:
-        raise DataError(f"{dataset.n_items} items are too few to hide a share of {share} of them")
+        raise DataError(f"{dataset.n_items} items are too few to hold out a share of {share} of them")
     test, both = np.zeros(dataset.n_items, bool), np.zeros(dataset.n_items, bool)
     test[order[:size]] = True
     both[order[: 2 * size]] = True
@@ -53,8 +54,8 @@ def cold_items(dataset: Dataset, *, share: float = 0.1, seed: int = 0, most: int
 def cold_users(dataset: Dataset, *, share: float = 0.1, given: int = 1, seed: int = 0) -> Split:
     """A seeded share of the users is unknown to the model; a second one for validation.
 
-    `train` has no event of either, `past` none of the test users. One case per user: the history is their
-    first `given` events, as a session would bring them along, and asked for is the next item that is not
+    `train` contains no events of either, `past` none of the test users. One case per user: the history is
+    their first `given` events, as a session would provide them, and the target is the next item that is not
     among them. Users without one are left out.
     """
     _check_share(share, "users")
@@ -64,7 +65,8 @@ def cold_users(dataset: Dataset, *, share: float = 0.1, given: int = 1, seed: in
     size = int(share * len(able))
     if size < 1:
         raise DataError(
-            f"{len(able)} users with more than {given} events are too few to hide a share of {share} of them"
+            f"{len(able)} users with more than {given} events are too few to hold out a share of "
+            f"{share} of them"
         )
     order = np.random.default_rng(seed).permutation(able)
     test, both = np.zeros(dataset.n_users, bool), np.zeros(dataset.n_users, bool)
@@ -108,11 +110,10 @@ def _first_cases(dataset: Dataset, users: npt.NDArray[np.int64], given: int) -> 
 
 
 def cold_categories(dataset: Dataset, *, share: float = 0.1, seed: int = 0) -> Split:
-    """Whole categories, of the shop's level, with about a share of the events lose them all; others for
-    validation.
+    """Whole categories with about a share of the events lose them all; others for validation.
 
-    Cases as those of `cold_items`. `DataError` where no categories of that size are found: choose a deeper
-    level.
+    Categories are those of the shop's category level. Cases are built as in `cold_items`. `DataError` if
+    there are no categories of that size: choose a deeper level.
     """
     _check_share(share, "categories")
     code, names = dataset.taxonomy.codes(), dataset.taxonomy.names()
@@ -155,16 +156,16 @@ def _check_share(share: float, what: str) -> None:
 
 
 def last_of(dataset: Dataset, asked: Mask, hidden: Mask, users: Mask | None = None) -> EvalCases:
-    """One case per user: the last event of an asked item, after at least one of an item not hidden.
+    """One case per user: the last event of an asked item, after at least one of an item that is not hidden.
 
-    `asked`, `hidden` bool (n_items,); `users` bool (n_users,) limits whose events are asked about.
+    `asked`, `hidden` bool (n_items,); `users` bool (n_users,) restricts the users.
     """
     events = dataset.events
     wanted = asked[events.item] if users is None else asked[events.item] & users[events.user]
     rows = np.flatnonzero(wanted)
     last = rows[np.append(np.diff(events.user[rows]) != 0, True)] if len(rows) else rows
     shown = ~hidden[events.item]
-    before = np.concatenate([[0], np.cumsum(shown)])  # events shown before each event
+    before = np.concatenate([[0], np.cumsum(shown)])  # number of visible events before each event
     kept = dataset.with_events(shown)
     start = kept.user_indptr[events.user[last]]
     length = before[last] - start
@@ -189,7 +190,7 @@ def last_of(dataset: Dataset, asked: Mask, hidden: Mask, users: Mask | None = No
 
 
 def sample(cases: EvalCases, most: int, seed: int = 0) -> EvalCases:
-    """At most `most` cases, by a seeded shuffle, in their order."""
+    """A seeded sample of at most `most` cases, in their original order."""
     if len(cases) <= most:
         return cases
     return cases.take(np.sort(np.random.default_rng(seed).permutation(len(cases))[:most]))

@@ -1,18 +1,19 @@
-"""`leaks`: does anything that a model learns from, or is asked with, tell the answer?
+"""`leaks`: does training data, or a query, reveal the answers?
 
-| rule | what must not be | protocols |
+| rule | violation | protocols |
 |---|---|---|
-| `after the cut` | an event of training at or after the moment of the questions | temporal |
-| `own future` | an event of training later than the same user's question | leave_last_out |
-| `late history` | an event of a history later than its question | all but random |
-| `held-out event` | the same event twice in the data, once held out; told, and no error | all |
+| `after the cut` | a training event at or after the time of the queries | temporal |
+| `own future` | a training event later than the same user's query | leave_last_out |
+| `late history` | an event in a history later than its query | all but random |
+| `held-out event` | an event occurs twice, once held out; reported, but not an error | all |
+| `catalogue of the test` | items that only the test keeps in the catalogue; reported | no cold, no baskets |
 | `user in both` | a cold user in training; one user in validation and test | cold_users |
 | `item in both` | a cold item in training | cold_items |
 | `category in both` | an item of a cold category in training | cold_categories |
 | `basket in both` | a basket with one part in training and one held out | baskets |
-| `title in a feature` | the answer's title in what the shop knows of the user, unless by chance | all |
+| `title in a feature` | the answer's title in a user attribute, unless by chance | all |
 
-`random` lets a model see later events by its nature; that is said in its notes, and no leak.
+`random` lets a model see later events by design; its notes say so, and it does not count as a leak.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from scipy.stats import fisher_exact
 
@@ -30,43 +32,47 @@ from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import DataError, shorten
 
 SHORTEST_TITLE = 5
-"""Characters: shorter titles stand in other texts by accident."""
+"""Minimum characters of a title: shorter ones occur in other texts by chance."""
 SURE = 0.001
-"""p-value from which on titles in texts are no accident."""
+"""p-value below which titles in texts are not a coincidence."""
+WHOLE = ("temporal", "leave_last_out", "random")
+"""Protocols that hold out nothing but events of known items."""
+FEWEST_ITEMS = 100
+"""In a smaller catalogue every item may well have several users."""
 _TOLERANCE = 1.0 / SECONDS_PER_DAY
 """A second, in days."""
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One broken rule."""
+    """One violation."""
 
     rule: str
     where: str
-    """validation or test"""
+    """"validation" or "test"."""
     count: int
     example: str
     hard: bool = True
-    """False for what figures survive, if there is little of it: it is told, and stops nothing."""
+    """False if a small amount does not invalidate results: reported, but not an error."""
 
     def __str__(self) -> str:
         return f"{self.rule} ({self.where}): {self.count:,}, such as {self.example}"
 
 
 def check_leaks(split: Split, dataset: Dataset | None = None) -> tuple[str, ...]:
-    """Lines for a report; `DataError` where `leaks` finds any that makes figures worthless."""
+    """Lines for a report; `DataError` if `leaks` finds a violation that invalidates results."""
     found = leaks(split, dataset)
     if hard := [leak for leak in found if leak.hard]:
         raise DataError(
-            f"the split leaks, so that figures would be too good: {'; '.join(map(str, hard))}; remove these "
-            "events, baskets or columns, or choose another [split] protocol"
+            f"the split leaks, so metrics would be too optimistic: {'; '.join(map(str, hard))}; "
+            "remove these events, baskets or columns, or choose another [split] protocol"
         )
     soft = tuple(f"leakage check: {leak}" for leak in found)
     return soft or ("leakage check: nothing of the held-out events is in training",)
 
 
 def leaks(split: Split, dataset: Dataset | None = None) -> tuple[Leak, ...]:
-    """All broken rules. `dataset`: the whole shop, without which held-out events are not looked for."""
+    """All violations. `dataset`: the whole shop; without it, held-out events are not checked."""
     out: list[Leak] = []
     for where, known, cases in (
         ("validation", split.train, split.validation),
@@ -78,6 +84,7 @@ def leaks(split: Split, dataset: Dataset | None = None) -> tuple[Leak, ...]:
             out += _of_titles(where, known, cases)
             if dataset is not None:
                 out += _of_held(where, known, dataset)
+                out += _of_catalogue(where, known, dataset) if split.protocol in WHOLE else ()
                 out += _of_baskets(where, known, dataset) if split.protocol == "baskets" else ()
     if split.protocol == "cold_users":
         both = np.intersect1d(split.validation.histories.user, split.test.histories.user)
@@ -129,7 +136,7 @@ def _of_cold(protocol: str, where: str, known: Dataset, cases: EvalCases) -> Ite
 
 
 def _of_held(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
-    """Events that the data has several times, some of them in training and some held out."""
+    """Events that occur several times in the data, some in training and some held out."""
     mine, every = known.events, dataset.events
     if mine.time is None or every.time is None:
         return
@@ -142,6 +149,25 @@ def _of_held(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
     if torn.height:
         user, item, time = torn.row(0)[:3]
         yield Leak("held-out event", where, torn.height, _said(known, user, item, time), hard=False)
+
+
+def _of_catalogue(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
+    """Items that a rule such as `min_users_per_item` has kept because of what was held out: that a rare item
+    is there at all says that it will be chosen."""
+    if dataset.n_items < FEWEST_ITEMS or where != "test":
+        return
+    before, after = (_users_per_item(one) for one in (known, dataset))
+    fewest = int(after.min())
+    late = np.flatnonzero(before < fewest)
+    if fewest > 1 and len(late):
+        example = f"item {known.item_ids.id(int(late[0]))} (every item has {fewest} users or more)"
+        yield Leak("catalogue of the test", where, len(late), example, hard=False)
+
+
+def _users_per_item(dataset: Dataset) -> npt.NDArray[np.int64]:
+    events = dataset.events
+    pairs = np.unique(events.item.astype(np.int64) * max(dataset.n_users, 1) + events.user)
+    return np.bincount(pairs // max(dataset.n_users, 1), minlength=dataset.n_items)
 
 
 def _of_baskets(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
@@ -157,7 +183,7 @@ def _of_baskets(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
 
 
 def _of_titles(where: str, known: Dataset, cases: EvalCases) -> Iterator[Leak]:
-    """Every text column of the shop's users."""
+    """Checks every text column of the shop's users."""
     users = cases.histories.user
     if (users < 0).any():
         return
@@ -177,10 +203,10 @@ def _of_titles(where: str, known: Dataset, cases: EvalCases) -> Iterator[Leak]:
 
 
 def titles_in(texts: Sequence[str], answers: Sequence[Sequence[str]]) -> list[int]:
-    """Cases whose text holds the title of one of their answers; none where as many hold another's.
+    """Cases whose text contains a title of their answers; none if as many contain another case's.
 
-    `texts`: a feature of each case, in words. Titles count from `SHORTEST_TITLE` characters on, in upper or
-    lower case. By Fisher's exact test against the answers of the next case.
+    `texts`: one feature of each case, as text. Only titles of at least `SHORTEST_TITLE` characters count;
+    case is ignored. Decided by Fisher's exact test against the answers of the next case.
     """
     lower = [text.lower() for text in texts]
     if not any(lower) or len(lower) < 2:

@@ -1,10 +1,11 @@
-"""Splits: what a model may learn from, and the cases it is asked about afterwards.
+"""Splits: the data a model may learn from, and the cases it is evaluated on.
 
-`temporal` cuts the whole shop at one moment, as a shop would meet it, and is the headline.
-`leave_last_out` is what published tables use; it lets a model see other users' future.
-`baskets` holds whole baskets out and asks for the rest of each from its first category.
-`random` holds events out whatever their time, which published tables do, too, and which flatters.
-Cold users and cold items stay in all of them; `data.splits.cold` makes them on purpose.
+`temporal` cuts the whole shop at one time, as in production; it is the headline protocol. `leave_last_out` is
+what most published tables use; it lets a model see other users' future. `baskets` holds out whole baskets and
+asks for the rest of each, given the items of its first category. `random` holds out events regardless of
+time, as some published tables do; it gives optimistic results.
+
+All of them keep cold users and cold items; `data.splits.cold` creates them on purpose.
 """
 
 from __future__ import annotations
@@ -29,19 +30,20 @@ from crossaisle.errors import ConfigError, DataError, nearest
 
 PROTOCOLS = ("temporal", "leave_last_out", "baskets", "random", "cold_items", "cold_users", "cold_categories")
 UNSPLIT = "unsplit"
-"""`Split.protocol` of a shop of which nothing can be held out."""
+"""`Split.protocol` of a shop too small to hold anything out."""
 REPEATS_ARE_COMMON = 0.10
-"""From this share of repeat targets on, items of the history stay candidates, unless a fit says otherwise."""
+"""Share of repeated targets from which on items of the history stay candidates, unless a fit decides
+otherwise."""
 _DAY = int(SECONDS_PER_DAY)
 
 Mask = npt.NDArray[np.bool_]
 
 
 def split(dataset: Dataset, protocol: str = "auto", **options: Any) -> Split:
-    """Applies a protocol by name; "auto" takes the most honest one that the data allows.
+    """Applies a protocol by name; "auto" picks the most realistic one that the data allows.
 
-    Baskets without users: `baskets`; events with times: `temporal`; order only: `leave_last_out`.
-    `options` go to the function of that protocol.
+    Baskets without users: `baskets`; events with times: `temporal`; order only: `leave_last_out`. `options`
+    are passed to the protocol's function.
     """
     if protocol == "auto":
         protocol = "baskets" if dataset.users_are_baskets else "temporal"
@@ -62,9 +64,9 @@ def split(dataset: Dataset, protocol: str = "auto", **options: Any) -> Split:
 
 
 def unsplit(dataset: Dataset, why: str) -> Split:
-    """No split at all, for a shop with too few events: models learn from everything, nothing is measured.
+    """No split, for a shop with too few events: models learn from everything, and nothing is evaluated.
 
-    `why`: in words for a report, what is missing.
+    `why`: what is missing, as a sentence for a report.
     """
     nobody = EvalCases(Histories.of([]), np.zeros(1, np.int64), np.empty(0, np.int32))
     note = f"nothing was held out, so nothing could be measured: {why}"
@@ -78,13 +80,13 @@ def temporal_split(
     validation_from: str | date | None = None,
     fraction: float = 1 / 12,
 ) -> Split:
-    """Global temporal cut: test is everything from `test_from` on, validation the window before it.
+    """Global temporal split: test is everything from `test_from` on, validation the window before it.
 
-    Dates are ISO 8601 or `date`/`datetime` (UTC where no zone is given). Without them, test is the
-    last `fraction` of the time range, whole days; validation is as long as test. One case per user
-    with an event in the window: history = the user's events before the window (empty for a cold
-    user), targets = all different items in the window. Whether items of the history stay candidates
-    goes by the share of repeats on validation here; `pipeline.fit` then tries both.
+    Dates are ISO 8601 or `date`/`datetime` (UTC if no time zone is given). By default, test is the last
+    `fraction` of the time range in whole days, and validation is as long as test. One case per user with an
+    event in the window: history = the user's events before the window (empty for a cold user), targets = all
+    distinct items in the window. Here, the share of repeats on validation decides whether items of the
+    history stay candidates; `pipeline.fit` later tries both.
     """
     seconds = dataset.events.time
     if seconds is None:
@@ -94,7 +96,7 @@ def temporal_split(
     if not 0.0 < fraction < 0.5:
         raise ConfigError(f"fraction must lie between 0 and 0.5 (found {fraction})")
     first, end = int(seconds.min()), int(seconds.max()) + 1
-    # Whole days, so that no case starts in the middle of a shopping trip.
+    # whole days, so that no cut falls within a shopping trip
     cut = _seconds(test_from) if test_from else _whole_day(end - (end - first) * fraction)
     before = _seconds(validation_from) if validation_from else _whole_day(cut - (end - cut))
     if not first < before < cut < end:
@@ -128,14 +130,18 @@ def _note_targets(dataset: Dataset) -> tuple[str, ...]:
     if wanted == len(dataset.events):
         return ()
     role = ROLES[int(dataset.roles[dataset.wanted][0])] if dataset.roles is not None else ""
-    return (f"targets are of the kind {role}: {wanted:,} of {len(dataset.events):,} events that stand",)
+    return (
+        f"targets are of the kind {role}: {wanted:,} of {len(dataset.events):,} events, "
+        "without those taken back",
+    )
 
 
 def window_cases(dataset: Dataset, history: Dataset, window: Mask, now: float, mask_seen: bool) -> EvalCases:
-    """One case per user with an event in a window: what they did before it, and all different items in it.
+    """One case per user with an event in a window: history before it, and all distinct items in it as
+    targets.
 
-    `history`: the shop as it stood before the window; `window` bool (events of `dataset`,); `now`: when the
-    window begins, in days since 1970.
+    `history`: the shop as it was known before the window; `window` bool (events of `dataset`,); `now`: start
+    of the window, in days since 1970.
     """
     events = dataset.events
     users, indptr, targets = _grouped(events.user[window], events.item[window], dataset.n_items)
@@ -151,9 +157,10 @@ def _share_repeated(dataset: Dataset, history: Mask, window: Mask) -> float:
 
 
 def leave_last_out(dataset: Dataset) -> Split:
-    """Each user's last event is a test target, the last but one a validation target.
+    """Each user's last event is a test target, the second-to-last a validation target.
 
-    Users with fewer than three events only train. Test histories are everything but the last event.
+    Users with fewer than three events are only used for training. Test histories contain all but the last
+    event.
     """
     events, starts = dataset.events, dataset.user_indptr
     targets = np.flatnonzero(dataset.wanted)
@@ -169,7 +176,7 @@ def leave_last_out(dataset: Dataset) -> Split:
     place = np.arange(len(events))
     end = np.full(dataset.n_users, len(events))
     end[users] = last
-    past = place < end[events.user]  # what a user did after the target is later, too
+    past = place < end[events.user]  # a user's events after the target are in the future as well
     end[users] = other
     train = place < end[events.user]
     lengths = np.diff(starts)
@@ -200,11 +207,11 @@ def _last_cases(dataset: Dataset, history: Mask, users: Rows, target: npt.NDArra
 
 
 def random_split(dataset: Dataset, *, share: float = 0.1, seed: int = 0) -> Split:
-    """A seeded share of the events is held out, whatever their time, and as many for validation.
+    """Holds out a seeded share of the events regardless of time, and as many for validation.
 
-    One case per user: history = what is left of theirs, targets = all different items held out. Models learn
-    from what users did later: figures are better than a shop would see, and comparable to others of this kind
-    only.
+    One case per user: history = the user's remaining events, targets = all distinct items held out. Models
+    learn from users' later events: results are better than in production, and comparable only to others of
+    this kind.
     """
     if not 0.0 < share < 0.5:
         raise ConfigError(f"share of held-out events must lie between 0 and 0.5 (found {share})")
@@ -242,12 +249,12 @@ def basket_split(
     seed: int = 0,
     other_categories: bool = True,
 ) -> Split:
-    """Whole baskets held out by a seeded shuffle; each asks for its rest from its first category.
+    """Holds out whole baskets, chosen by a seeded shuffle; each asks for the rest, given its first category.
 
-    The query is every item of the basket that shares the first item's category (the shop's level),
-    in order; the targets are the items of other known categories. `other_categories`: candidates
-    exclude the query's category. `test` and `validation` (the same number by default) are baskets
-    held out, at most a fifth of all each; those without a rest are dropped from the cases and counted.
+    The query consists of all items in the basket that share the first item's category (at the shop's level),
+    in order; the targets are the items of other known categories. `other_categories`: candidates exclude the
+    query's category. `test` and `validation` (by default the same number) are the numbers of baskets held
+    out, each at most a fifth of all; those without targets are dropped from the cases and counted.
     """
     events = dataset.events
     basket = events.user if dataset.users_are_baskets else events.basket
@@ -282,7 +289,7 @@ def basket_split(
 
 def _basket_cases(dataset: Dataset, basket: Rows, held: Mask, other_categories: bool) -> EvalCases:
     rows = np.flatnonzero(held)
-    rows = rows[np.argsort(basket[rows], kind="stable")]  # baskets end to end, order inside kept
+    rows = rows[np.argsort(basket[rows], kind="stable")]  # baskets concatenated, with their order preserved
     owner, item = basket[rows], dataset.events.item[rows]
     category = dataset.taxonomy.codes()[item]
     opens = np.ones(len(rows), bool)
@@ -297,14 +304,14 @@ def _basket_cases(dataset: Dataset, basket: Rows, held: Mask, other_categories: 
     time = dataset.events.time
     day = np.full(int(asked.sum()), np.nan) if time is None else time[rows[asked]] / SECONDS_PER_DAY
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    # The moment of the query is that of the newest item in the cart; a cart has no user.
+    # The query's time is that of the newest item in the cart; a cart has no user.
     now = day[starts[1:] - 1] if len(numbers) else np.empty(0)
     carts = Histories(starts, item[asked], day, np.full(len(numbers), -1, np.int32), now)
     return EvalCases(carts, indptr, targets, other_categories_only=other_categories)
 
 
 def _grouped(owner: Rows, item: Rows, n_items: int) -> tuple[Rows, npt.NDArray[np.int64], Rows]:
-    """Owners in ascending order, and the different items of each laid end to end."""
+    """Owners in ascending order, and the distinct items of each, concatenated."""
     pairs = np.unique(owner.astype(np.int64) * n_items + item)
     owners, counts = np.unique(pairs // n_items, return_counts=True)
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

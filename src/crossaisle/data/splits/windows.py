@@ -1,4 +1,4 @@
-"""Windows of time before validation: what a shop knew at earlier moments, and what people did next."""
+"""Time windows before validation: what a shop knew at earlier times, and what users did next."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from crossaisle.data.splits.split import window_cases
 from crossaisle.data.units import SECONDS_PER_DAY
 
 LEAST_KNOWN = 0.5
-"""A window counts if this share of the training events lies before it: before that, the shop was another."""
+"""Share of the training events that must precede a window: before that, the shop was too different."""
 
 
 def windows_before(split: Split, most: int) -> Iterator[tuple[Dataset, EvalCases]]:
-    """The shop as it stood before each window, and the window's cases; the newest window first.
+    """The shop as known before each window, with the window's cases; newest window first.
 
     For a temporal split; see `bounds_before`.
     """
@@ -30,10 +30,10 @@ def windows_before(split: Split, most: int) -> Iterator[tuple[Dataset, EvalCases
 
 
 def bounds_before(split: Split, most: int) -> list[tuple[int, int]]:
-    """First second of each window and of what comes after it, the newest window first.
+    """First second of each window, and of what follows it; newest window first.
 
-    Each window is as long as validation, and the first one ends where validation begins. At most `most`, and
-    none that too little happened before.
+    Each window is as long as validation, and the newest ends where validation begins. Returns at most `most`,
+    and none preceded by too few events.
     """
     time, validation = split.train.events.time, split.validation
     if time is None or not len(validation) or not len(split.test):

@@ -1,1 +1,1 @@
-"""Text as people and their files write it: control characters, ids, the words of a query."""
+"""Text as found in files and queries: control characters, ids, markup, controls written as text."""

@@ -1,12 +1,11 @@
-"""Control characters, which are removed from every text that is kept or shown."""
+"""Control characters, which are removed from all text that is stored or shown."""
 
 from __future__ import annotations
 
 import re
 
 CONTROL = r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-"""Control characters and those that turn the direction of what follows; without tab and line ends, which
-count as blanks."""
+"""Control and bidirectional formatting characters, except tab and line ends, which count as white space."""
 _CONTROL = re.compile(CONTROL)
 
 
@@ -16,10 +15,10 @@ def without_control(text: str) -> str:
 
 
 def escaped_control(text: str) -> str:
-    """The same JSON with control characters as escapes."""
+    """JSON text with control characters escaped."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def tidied(text: str) -> str:
-    """The text without control characters, runs of blanks as one, ends trimmed; "" where nothing is left."""
+    """The text without control characters, with white space collapsed and trimmed; may be ""."""
     return " ".join(without_control(text).split())

@@ -1,4 +1,4 @@
-"""HTML out of texts: tags and entities are no words."""
+"""Removes HTML from texts: tags and entities are not words."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,
 
 
 def without_markup(text: str) -> str:
-    """The text without tags of HTML, comments, scripts and styles; entities as the characters they mean.
+    """The text without HTML tags, comments, scripts and styles, and with entities decoded.
 
-    Only the names of HTML's elements count as tags: `List<String>` and `< 5` stay.
+    Only names of HTML elements count as tags: `List<String>` and `< 5` are kept.
     """
-    for _ in range(3):  # feeds escape a text twice and more
+    for _ in range(3):  # feeds may escape a text several times
         before = text
         if "<" in text:
             text = _BLOCK.sub(" ", _INLINE.sub("", _HIDDEN.sub(" ", text)))
@@ -44,7 +44,7 @@ def without_markup(text: str) -> str:
 
 
 def plain(texts: pl.Series) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
-    """The same for a column, and a mask of the texts that had markup."""
+    """`without_markup` for a column, and a mask of the texts that contained markup."""
     suspect = np.flatnonzero(texts.str.contains(r"<[a-zA-Z/!]|&[#a-zA-Z0-9]+;").fill_null(False).to_numpy())
     changed = np.zeros(len(texts), bool)
     if not len(suspect):

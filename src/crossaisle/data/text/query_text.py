@@ -1,4 +1,4 @@
-"""Controls of a `Query` written as text: in a URL, on the command line, or under a wrong name."""
+"""Controls of a `Query` in text form, from a URL or the command line, and hints for wrong names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from crossaisle.data.query import CrossShare
 from crossaisle.errors import ConfigError, nearest, shorten
 
 LONGEST_HINTED = 32
-"""Characters of a name that may be a slip. Finding the right one for a longer name takes too long."""
+"""Maximum length of a wrong name that gets a hint: searching for longer ones takes too long."""
 OTHER_NAMES = {
     "share": "cross_share",
     "include": "include_categories",
@@ -18,11 +18,11 @@ OTHER_NAMES = {
     "k": "n",
     "limit": "n",
 }
-"""Names that people try, and the control that does it."""
+"""Plausible wrong names -> the control they mean."""
 
 
 def hint_of(name: str, known: Collection[str]) -> str:
-    """' (did you mean X?)' for a wrong name of a control, or ' (known: ...)' if nothing is close."""
+    """' (did you mean X?)' for a wrong control name, or ' (known: ...)' if none is close."""
     meant = OTHER_NAMES.get(name)
     if meant in known:
         return f" (did you mean {meant!r}?)"
@@ -30,7 +30,7 @@ def hint_of(name: str, known: Collection[str]) -> str:
 
 
 def share_of(text: str, name: str = "cross_share") -> CrossShare:
-    """`cross_share` from text; `ConfigError` unless it is a number or "auto". `Query` checks the range."""
+    """Parses `cross_share`; `ConfigError` unless it is a number or "auto". `Query` checks the range."""
     if text == "auto":
         return "auto"
     try:
@@ -41,7 +41,7 @@ def share_of(text: str, name: str = "cross_share") -> CrossShare:
 
 
 def quotas_of(texts: Iterable[str], name: str = "quotas") -> dict[str, int]:
-    """`quotas` from texts: `["Toys=1"]` -> `{"Toys": 1}`; `ConfigError` for any other form."""
+    """Parses `quotas`: `["Toys=1"]` -> `{"Toys": 1}`; `ConfigError` for any other form."""
     out = {}
     for text in texts:
         category, _, number = text.rpartition("=")

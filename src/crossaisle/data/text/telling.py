@@ -1,4 +1,4 @@
-"""Words of titles that can name something."""
+"""Selects words of titles that are suitable as labels."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 _UNITS = """ct cm cl ctn dz doz each fl ft gal gr inch inches kg lb lbs liter liters litre ltr mg ml mm multi
     oz pack packs pc pcs pk pkg pt qt size"""
 UNITS = frozenset(_UNITS.split())
-"""Say how much is in it."""
+"""Units of quantity."""
 JOINING = frozenset(["and", "for", "from", "the", "with", "without", "your"])
-"""Only join other words."""
+"""Words that only connect others."""
 
 
 def is_telling(word: str) -> bool:
-    """Whether a person would call it a word: no pair, number, unit, abbreviation or joining word."""
+    """Whether a term is a meaningful word: no word pair, number, unit, abbreviation or connecting word."""
     small = word.lower()
     return word.isalpha() and (not word.isascii() or _spoken(small)) and small not in UNITS | JOINING
 
 
 def _spoken(word: str) -> bool:
-    """Whether letters from A to Z can be said as a word: "gds" cannot."""
+    """Whether a word of letters A to Z is pronounceable: "gds" is not."""
     return len(word) > 2 and re.search("[aeiouy]", word) is not None

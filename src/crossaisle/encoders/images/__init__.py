@@ -1,1 +1,1 @@
-"""Pictures and videos: read, turned into vectors, and brought into the space of the titles."""
+"""Pictures and videos: decoding, encoding as vectors, and alignment with the vectors of titles."""

@@ -1,4 +1,5 @@
-"""`Alignment`: pictures and titles in one space, by two small maps; trained in training/images/align.py."""
+"""`Alignment`: maps pictures and titles into one space with small heads, trained by
+training/images/align.py."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _PARTS = ("mean", "scale", "weight", "bias")
 
 @dataclass(frozen=True)
 class Head:
-    """An affine map after standardising: (x - mean) / scale @ weight + bias, then unit length."""
+    """An affine map after standardisation: (x - mean) / scale @ weight + bias, normalised to unit length."""
 
     mean: Floats
     """float32 (d,)."""
@@ -35,7 +36,8 @@ class Head:
     """float32 (space,)."""
 
     def __call__(self, vectors: Floats) -> Floats:
-        """float32 (n, d) -> (n, space), unit rows; a row of zeros (nothing was read) stays zeros."""
+        """float32 (n, d) -> (n, space), rows of unit length; a row of zeros (nothing to encode) stays
+        zeros."""
         out: Floats = (((vectors - self.mean) / self.scale) @ self.weight + self.bias).astype(np.float32)
         out = unit_rows(out)
         out[~np.any(vectors, axis=1)] = 0.0
@@ -44,12 +46,13 @@ class Head:
 
 @dataclass(frozen=True)
 class Alignment:
-    """One or more pairs of heads; the vectors of several are put side by side, which averages cosines."""
+    """One or more pairs of heads; the vectors of several pairs are concatenated, which averages their
+    cosines."""
 
     heads: tuple[Mapping[Side, Head], ...]
 
     def place(self, side: Side, vectors: Floats) -> Floats:
-        """float32 (n, heads x space), unit rows."""
+        """Maps one side's vectors: float32 (n, heads x space), rows of unit length."""
         beside = np.hstack([pair[side](vectors) for pair in self.heads])
         out: Floats = (beside / np.sqrt(len(self.heads))).astype(np.float32)
         return out
@@ -57,12 +60,13 @@ class Alignment:
     def items(
         self, images: Floats, texts: Floats, *, fuse: Fusion = "sum", image_share: float = 0.5
     ) -> Floats:
-        """Items from what they have: picture, title or both. float32 unit rows; neither gives zeros.
+        """Item vectors from picture, title or both: float32, rows of unit length; zeros if an item has
+        neither.
 
-        `images` (n, d) and `texts` (n, e) hold zeros where an item has none. "sum": the weighted mean of
-        both sides, (n, heads x space). "concatenate": side by side, (n, 2 x heads x space). "gated": a
-        mean in which each item's sides weigh `exp(8 surprise)`, surprise being how far a side lies from
-        the mean of all items: a side that says the same of everything says little.
+        `images` (n, d) and `texts` (n, e) contain zeros where an item has none. "sum": weighted mean of both
+        sides, (n, heads x space). "concatenate": both sides, (n, 2 x heads x space). "gated": a mean with
+        weights `exp(8 surprise)` per item and side, where surprise is the distance of a side from the mean
+        over all items: a side that is the same for all items carries little information.
         """
         seen, read = self.place("image", images), self.place("text", texts)
         if fuse == "concatenate":
@@ -75,7 +79,7 @@ class Alignment:
         return unit_rows(image_share * seen + (1 - image_share) * read)
 
     def save(self, folder: str | Path) -> None:
-        """Writes one npy file per array, atomically."""
+        """Writes one `.npy` file per array, atomically."""
         with writing(folder, KIND) as fresh:
             for number, pair in enumerate(self.heads):
                 for side in SIDES:
@@ -84,7 +88,7 @@ class Alignment:
 
     @classmethod
     def load(cls, folder: str | Path) -> Alignment:
-        """The opposite of `save`; `ArtifactError` when files are missing or damaged."""
+        """The inverse of `save`; `ArtifactError` if files are missing or damaged."""
         folder = Path(folder)
         count = len(list(folder.glob("*-image-mean.npy")))
         if not count:
@@ -105,7 +109,7 @@ class Alignment:
 
 
 def _surprise(vectors: Floats) -> Floats:
-    """float32 (n,): 1 - cosine to the mean of all rows that are not zeros."""
+    """float32 (n,): 1 - cosine to the mean of all non-zero rows."""
     some = np.any(vectors, axis=1)
     if not some.any():
         return np.zeros(len(vectors), np.float32)

@@ -1,4 +1,4 @@
-"""`ImageEncoder`: pictures to vectors on onnxruntime. No torch."""
+"""`ImageEncoder`: encodes pictures as vectors with onnxruntime. No torch."""
 
 from __future__ import annotations
 
@@ -30,47 +30,47 @@ SIZE = 224
 SETTINGS = "picture.json"
 HUES, SHADES = 12, 3
 COLOURS = 2 * HUES * SHADES * SHADES
-"""Colours of the whole picture, then of its middle: hue x saturation x brightness."""
+"""Histogram bins (hue x saturation x brightness) of the whole picture, then of its centre."""
 WIDTHS = (1280, 496, COLOURS)
-"""Last layer, pooled earlier blocks, colours: the parts of a vector, each of the same length."""
+"""The parts of a vector, each scaled to the same length: last layer, pooled earlier blocks, colours."""
 
 
 @dataclass
 class ImageEncoder:
-    """EfficientNet-Lite0 (Tan and Le, ICML 2019): what is shown, its texture, and its colours.
+    """EfficientNet-Lite0 (Tan and Le, ICML 2019): features of objects, texture and colours.
 
-    `folder` holds `model.onnx`, as `crossaisle models pull efficientnet-lite0` writes it.
-    Damaged or refused pictures get a row of zeros and a line in `problems`.
+    `folder` contains `model.onnx`, as written by `crossaisle models pull efficientnet-lite0`. Damaged or
+    rejected pictures get a row of zeros and an entry in `problems`.
     """
 
     folder: Path
     _: KW_ONLY
     hosts: Collection[str] = ()
-    """Hosts that pictures may be fetched from; none unless named."""
+    """Hosts from which pictures may be fetched; by default none."""
     batch: int = 16
     threads: int = 2
     cache: Path | None = None
-    """Folder of the cached vectors; the user's cache folder when unset."""
+    """Folder for cached vectors; by default the user's cache folder."""
     outputs: ClassVar[int] = 2
-    """What the ONNX file gives out."""
+    """Number of outputs of the ONNX file."""
     problems: dict[int, str] = field(default_factory=dict, init=False)
-    """Place in the last call's pictures -> why it was set aside."""
+    """Index of a picture in the last call -> why it was rejected."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Weights and preparation that decide what a vector is."""
+        """Identifies the weights and the preprocessing, which determine the vectors."""
         return f"image-{sha256(onnx_file(self.folder))[:16]}-{SIZE}-{COLOURS}-1"
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """Dimension of the vectors."""
         return sum(WIDTHS)
 
     def encode(self, pictures: Sequence[Picture | None], *, progress: bool = False) -> Floats:
-        """float32 (n, dimension), rows of unit length; zeros for None and for what was set aside.
+        """float32 (n, dimension), rows of unit length; zeros for None and for rejected pictures.
 
-        A video is the mean of some of its frames.
-        A vector is kept under the hash of the picture's bytes: no picture is encoded twice.
+        A video's vector is the mean over some of its frames. Vectors are cached under the hash of the
+        picture's bytes, so no picture is encoded twice.
         """
         require_pillow()
         self.problems = {}
@@ -106,7 +106,7 @@ class ImageEncoder:
         return unit_rows(out)
 
     def frames(self, images: Sequence[Image]) -> Floats:
-        """float32 (n, dimension): vectors of pictures that are open already."""
+        """float32 (n, dimension): vectors of decoded pictures."""
         pixels = np.stack([prepare(image) for image in images])
         final, stages = self._session.run(None, {"pixels": pixels})
         if final.shape[1] != WIDTHS[0] or stages.shape[1] != WIDTHS[1]:
@@ -144,7 +144,7 @@ class ImageEncoder:
 def open_image_encoder(
     name: str = "efficientnet-lite0", *, hosts: Collection[str] = (), threads: int = 2
 ) -> ImageEncoder:
-    """The picture encoder of a known name or a folder; `FetchError` says how to get its weights."""
+    """The picture encoder for a known name or a folder; `FetchError` says how to get its weights."""
     folder = image_folder(name)
     kind = VisionEncoder if (folder / SETTINGS).is_file() else ImageEncoder
     return kind(folder, hosts=hosts, threads=threads)
@@ -152,33 +152,34 @@ def open_image_encoder(
 
 @dataclass
 class VisionEncoder(ImageEncoder):
-    """Any other image model, as `training/images/vision.py` exports it: its own size and colours' scale.
+    """Any other image model exported by `training/images/vision.py`, with its own input size and
+    normalisation.
 
-    `folder` holds `model.onnx` and `picture.json`.
+    `folder` contains `model.onnx` and `picture.json`.
     """
 
     outputs: ClassVar[int] = 1
 
     @cached_property
     def fingerprint(self) -> str:
-        """Weights and preparation that decide what a vector is."""
+        """Identifies the weights and the preprocessing, which determine the vectors."""
         settings = sha256(self.folder / SETTINGS)[:8]
         return f"vision-{sha256(onnx_file(self.folder))[:16]}-{settings}-1"
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """Dimension of the vectors."""
         return int(self._settings["dimension"])
 
     def frames(self, images: Sequence[Image]) -> Floats:
-        """float32 (n, dimension): vectors of pictures that are open already."""
+        """float32 (n, dimension): vectors of decoded pictures."""
         size = int(self._settings["size"])
         mean, std = (np.array(self._settings[name], np.float32) for name in ("mean", "std"))
         pixels = [(square(image, size) / 255 - mean) / std for image in images]
         return self.vectors(np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32, copy=False))
 
     def vectors(self, pixels: Floats) -> Floats:
-        """float32 (n, dimension), rows of unit length, of prepared pixels float32 (n, 3, size, size)."""
+        """float32 (n, dimension), rows of unit length, for preprocessed pixels float32 (n, 3, size, size)."""
         (found,) = self._session.run(None, {"pixels": pixels})
         return unit_rows(found)
 
@@ -195,13 +196,14 @@ class VisionEncoder(ImageEncoder):
 
 
 def prepare(image: Image) -> Floats:
-    """float32 (3, 224, 224): padded to a white square, so that proportions stay, and brought to size."""
+    """float32 (3, 224, 224): padded to a white square, which preserves proportions, then resized and
+    normalised."""
     pixels: Floats = ((square(image, SIZE) - 127) / 128).transpose(2, 0, 1).astype(np.float32)
     return pixels
 
 
 def square(image: Image, size: int) -> Floats:
-    """float32 (size, size, 3), 0 to 255: padded with white, so that proportions stay."""
+    """float32 (size, size, 3), 0 to 255: padded with white, which preserves proportions, and resized."""
     from PIL import Image as PillowImage
 
     side = max(image.size)
@@ -212,7 +214,7 @@ def square(image: Image, size: int) -> Floats:
 
 
 def colours(image: Image) -> Floats:
-    """float32 (216,): roots of the shares of 108 colours, in the whole picture and in its middle."""
+    """float32 (216,): square roots of the shares of 108 colours, in the whole picture and in its centre."""
     hsv = np.asarray(image.resize((60, 80)).convert("HSV")).astype(np.int64)
     hue, saturation, value = (hsv[..., i] * n // 256 for i, n in enumerate((HUES, SHADES, SHADES)))
     code = (hue * SHADES + saturation) * SHADES + value

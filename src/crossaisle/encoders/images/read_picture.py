@@ -1,4 +1,4 @@
-"""`read_picture`: bytes, a path or an address become pixels; whatever is no picture becomes a reason."""
+"""`read_picture`: decodes bytes, a path or a URL into pixels, or gives the reason why it cannot."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Picture = bytes | str | Path
-"""The bytes of a file, its path, or its http(s) address."""
+"""The bytes of a file, its path, or its http(s) URL."""
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 20 << 20
 MAX_PIXELS = 50_000_000
-"""Larger pictures are set aside before they are unpacked: a small file can unpack to gigabytes."""
+"""Larger pictures are rejected before decoding: a small file may decode to gigabytes."""
 MAX_SIDE = 65_535
-"""Pixels, as many as a JPEG can have: rows of one pixel take ten times the memory of their pixels."""
+"""Maximum side in pixels, that of JPEG: rows of one pixel take ten times the memory of their pixels."""
 MAX_SCANS = 100
-"""Of a JPEG: a progressive one has about ten; each is decoded over the whole picture, however short."""
+"""Maximum number of scans of a JPEG. A progressive one has about ten, and decoding even a tiny scan passes
+over the whole picture."""
 MAX_SEGMENTS = 10_000
-"""Of a JPEG, scans or not."""
+"""Maximum number of segments of a JPEG, scans or not."""
 SECONDS = 8.0
-"""Of a processor, for one picture; the largest that are allowed take three."""
+"""Processor seconds allowed per picture; the largest allowed ones take three."""
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-"""Without the filling before it: to look for that, too, takes time by the square of its length."""
+"""Does not include preceding fill bytes: matching them takes quadratic time."""
 _ALONE = b"\x01\xd8\xd9"
-"""Markers of a JPEG that no length follows."""
+"""JPEG markers that are not followed by a length."""
 
 
 def require_pillow() -> None:
-    """Raises `MissingDependencyError` with the install command unless pillow is there."""
+    """Raises `MissingDependencyError` with the install command if pillow is not installed."""
     try:
         import PIL  # noqa: F401
     except ImportError:
@@ -45,7 +46,8 @@ def require_pillow() -> None:
 
 
 def picture_bytes(source: Picture, *, hosts: Collection[str] = ()) -> bytes:
-    """The file behind a picture. Addresses are fetched only from `hosts`; `DataError` says why not."""
+    """The bytes of a picture file. URLs are fetched from `hosts` only; `DataError` gives the reason for a
+    failure."""
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, str) and "://" in source:
@@ -69,9 +71,10 @@ def picture_bytes(source: Picture, *, hosts: Collection[str] = ()) -> bytes:
 
 
 def read_picture(data: bytes, *, pixels: int = MAX_PIXELS, seconds: float = SECONDS) -> Image:
-    """An RGB picture from a JPEG, PNG or WebP file; transparency becomes white. `DataError` says why not.
+    """Decodes JPEG, PNG or WebP to an RGB picture, with transparency on white. `DataError` gives the reason
+    for a failure.
 
-    `pixels`: more are not unpacked. `seconds`: of a processor.
+    `pixels`: maximum to decode. `seconds`: of processor time.
     """
     require_pillow()
     from PIL import Image, ImageOps
@@ -80,7 +83,7 @@ def read_picture(data: bytes, *, pixels: int = MAX_PIXELS, seconds: float = SECO
         _check_scans(data)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pillow warns of sizes that are refused below
+            warnings.simplefilter("ignore")  # pillow warns of sizes that are rejected below
             picture = Image.open(_Timed(data, seconds), formats=FORMATS)
             if picture.width * picture.height > pixels:
                 raise DataError(f"picture has more than {pixels // 1_000_000} million pixels")
@@ -96,15 +99,15 @@ def read_picture(data: bytes, *, pixels: int = MAX_PIXELS, seconds: float = SECO
     except Image.DecompressionBombError:
         raise DataError(f"picture has more than {pixels // 1_000_000} million pixels") from None
     except Exception as error:  # decoders raise a dozen types for damaged files
-        # In words of our own: the decoders' hold bytes of the file, which may come from anywhere.
+        # Our own words: a decoder's message may contain bytes of the file, which may come from anyone.
         why = " (it is cut off)" if "truncated" in str(error).lower() else ""
         raise DataError(f"is no readable {', '.join(FORMATS)} picture{why}") from None
 
 
 class _Timed(io.BytesIO):
-    """A file that ends the work of its reader after some seconds of the processor.
+    """A file that raises an error in its reader after some seconds of processor time.
 
-    Decoders ask for a file bit by bit (64 KB), so none is away from here for long.
+    Decoders read files in chunks of 64 KB, so the check runs often enough.
     """
 
     def __init__(self, data: bytes, seconds: float) -> None:
@@ -118,7 +121,7 @@ class _Timed(io.BytesIO):
 
 
 def _check_scans(data: bytes) -> None:
-    """`DataError` for a JPEG of more scans or segments than any camera or program writes."""
+    """`DataError` for a JPEG with more scans or segments than any camera or program writes."""
     place, scans = 2, 0
     for _ in range(MAX_SEGMENTS):
         found = _MARKER.search(data, place)

@@ -1,4 +1,4 @@
-"""`video_frames`: a few pictures out of a video file, by ffmpeg where it is installed."""
+"""`video_frames`: extracts a few frames from a video file, using ffmpeg if installed."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FRAMES = 8
-"""Pictures taken from a video, evenly spaced."""
+"""Number of evenly spaced frames taken from a video."""
 SIDE = 448
-"""Frames are brought down to this many pixels on their longer side."""
+"""Frames are scaled down to this many pixels on their longer side."""
 SECONDS = 60
-"""A file that ffmpeg reads for longer is set aside."""
+"""Time limit for ffmpeg; slower files are rejected."""
 _STILL = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def is_video(data: bytes) -> bool:
-    """Whether a file begins as MP4/MOV, WebM/MKV, AVI or Ogg does."""
+    """Whether a file starts like MP4/MOV, WebM/MKV, AVI or Ogg."""
     if data[4:8] == b"ftyp":
         return data[8:12] not in _STILL
     return data[:4] in (b"\x1aE\xdf\xa3", b"OggS") or (data[:4] == b"RIFF" and data[8:12] == b"AVI ")
 
 
 def ffmpeg() -> str | None:
-    """The program: on the path, or the one that imageio-ffmpeg brings along."""
+    """The ffmpeg program: on the path, or the one bundled with imageio-ffmpeg; else None."""
     found = shutil.which("ffmpeg")
     if found is None:
         try:
@@ -46,10 +46,10 @@ def ffmpeg() -> str | None:
 
 
 def video_frames(data: bytes, count: int = FRAMES, seconds: float = SECONDS) -> list[Image]:
-    """1 to `count` RGB pictures from a video file, evenly spaced over its length.
+    """1 to `count` RGB pictures from a video file, evenly spaced over its duration.
 
-    `DataError` says why there are none. Nothing but the file itself is opened: a playlist inside it
-    cannot point elsewhere.
+    `DataError` gives the reason if there are none. Only the file itself is opened: a playlist inside it
+    cannot refer to others.
     """
     program = ffmpeg()
     if program is None:
@@ -59,7 +59,7 @@ def video_frames(data: bytes, count: int = FRAMES, seconds: float = SECONDS) -> 
         file.write_bytes(data)
         start = [program, "-nostdin", "-hide_banner", "-protocol_whitelist", "file,pipe", "-i", str(file)]
         length = _seconds(_run(start, seconds).stderr.decode(errors="replace"))
-        # A little more than `count` per length: rounding must not lose the only frame of a short video.
+        # slightly more than `count` frames, as rounding must not lose the only frame of a short video
         rate = count / length if length else 1.0
         scale = f"scale='min({SIDE},iw)':'min({SIDE},ih)':force_original_aspect_ratio=decrease"
         picked = ["-an", "-sn", "-vf", f"fps={rate:.6f}:round=up,{scale}", "-frames:v", str(count)]
@@ -82,13 +82,13 @@ def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[byte
 
 
 def _seconds(said: str) -> float:
-    """The length that ffmpeg names; 0 where it knows none."""
+    """The duration that ffmpeg prints; 0 if unknown."""
     found = re.search(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)", said)
     return 0.0 if found is None else int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
 
 
 def _pictures(stream: bytes) -> list[Image]:
-    """PNG files that stand one after the other."""
+    """Splits a stream of concatenated PNG files."""
     from PIL import Image
 
     out = []

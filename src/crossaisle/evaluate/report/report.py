@@ -157,7 +157,7 @@ def _protocol(evaluation: Evaluation, notes: Sequence[str]) -> str:
     lines = [
         PROTOCOLS.get(evaluation.protocol, f"Protocol: {evaluation.protocol}."),
         f"Every item of the catalogue was ranked for every case, none sampled; items of the history are "
-        f"{seen} the open list. Items with equal scores share the middle of the places they take.",
+        f"{seen} the open list. Where items have equal scores, figures are means over their orders.",
         f"Intervals come from {evaluation.bootstrap.resamples:,} bootstrap resamples of the cases, the same "
         "ones for every model.",
     ]

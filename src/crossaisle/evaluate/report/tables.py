@@ -93,7 +93,8 @@ def glossary_html(evaluation: Evaluation) -> str:
     entries.append(
         (
             "95 % interval",
-            "Where the figure would lie, for 95 of 100 samples of this many customers from the same shop.",
+            "Of 100 samples of this many customers from the same shop, the intervals of 95 hold the figure "
+            "of all its customers.",
         )
     )
     entries.append(("Open list", "All items compete; otherwise only the items the question is about."))

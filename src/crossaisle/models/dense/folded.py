@@ -5,6 +5,7 @@ One more click changes the weight of one item: its vector is added, those of the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,7 @@ class FoldedQueries:
 
     def __init__(self) -> None:
         self._kept: dict[int, _Kept] = {}
+        self._gone: set[int] = set()
 
     def of(self, users: Rows, query: ItemWeights, vectors: Floats) -> Floats:
         """float32 (n, d): the weights of items of n histories times float32 (n_items, d).
@@ -57,11 +59,19 @@ class FoldedQueries:
                 self._keep(user, items, weights, out[at], kept.changes + 1)
         return out
 
+    def forget(self, users: Iterable[int]) -> None:
+        """Keeps nothing of some people from now on."""
+        for user in users:
+            self._gone.add(user)
+            self._kept.pop(user, None)
+
     def _keep(self, user: int, items: Rows, weights: Floats, vector: Floats, changes: int) -> None:
         if user < 0 or not len(items):
             return
         self._kept.pop(user, None)
         self._kept[user] = _Kept(items.copy(), weights.copy(), vector.copy(), changes)
+        if user in self._gone:  # since the sum was begun
+            self._kept.pop(user, None)
         while len(self._kept) > KEPT:
             try:
                 del self._kept[next(iter(self._kept))]

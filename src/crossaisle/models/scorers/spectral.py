@@ -117,6 +117,9 @@ class SpectralEASE(Scorer):
             return  # with the next event all that is older would weigh less
         self._folded.of(histories.user, self._item_weights(histories), self.factors_)
 
+    def forget(self, users: Sequence[int]) -> None:
+        self._folded.forget(users)
+
     def rough(self, histories: Histories, *, fewer: bool = False) -> Rough | None:
         """By 8-bit products of the leading dimensions, once it is prepared."""
         coarse, n = (self._coarser, FEWER) if fewer else (self._coarse, self._leading)

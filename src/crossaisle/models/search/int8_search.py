@@ -80,6 +80,10 @@ class NearestRows:
         products[:, ~among] = -np.inf if products.dtype.kind == "f" else LEAST
         return top_k(products, k)
 
+    def answered(self) -> None:
+        """Lets go of the products of this thread's last search."""
+        self._last.__dict__.clear()
+
     def _of_last(self, queries: Floats) -> npt.NDArray[Any] | None:
         """The products of some queries, where the last search of this thread without `among` had them all."""
         known, products = getattr(self._last, "batch", (queries[:0], None))

@@ -10,7 +10,7 @@ from crossaisle.data.clean.report import StepReport
 from crossaisle.evaluate.report.page import facts, page, table, text
 
 WORDS = {
-    "mojibake": "Texts read in a wrong encoding",
+    "mojibake": "Texts read in the wrong encoding",
     "width": "Full-width forms",
     "nfkc": "Compatibility characters",
     "chinese": "Chinese scripts",
@@ -24,7 +24,7 @@ WORDS = {
     "taxonomy": "Categories of another tree",
     "groups": "Variants and twins",
     "ids": "Items that events spell differently",
-    "robots": "Users that are no people",
+    "robots": "Users that are not people",
     "users": "Attributes of users",
 }
 """Step -> its heading."""
@@ -49,9 +49,10 @@ def cleaning_html(title: str, reports: Sequence[StepReport], import_report: Mapp
     ]
     head = ["step", "setting", "rows in", "changed", "rows out", "proposals", "applied", "seconds"]
     lead = (
-        '<p class="lead">A step that is <strong>on</strong> has changed what is listed here; one that '
-        "<strong>reports</strong> has changed nothing. What a step was not sure of stands in review.csv: "
-        "write yes or no into its last column and name the file in [data.clean], review.</p>"
+        '<p class="lead">A step that is <strong>on</strong> has changed what is listed here; '
+        "one that <strong>reports</strong> has changed nothing. Whatever a step was unsure "
+        "of is in review.csv: write yes or no in its last column, and name the file as "
+        "review in [data.clean].</p>"
     )
     sections = [("steps", "All steps", lead + table(head, rows, numeric=range(2, 8)))]
     sections += [(r.name, WORDS.get(r.name, r.name), _step(r)) for r in reports]
@@ -80,7 +81,7 @@ def _step(report: StepReport) -> str:
         rows = [[p.before, p.after, p.confidence, p.rows, p.why] for p in ranked]
         head = ["before", "after", "confidence", "rows", "why"]
         parts.append(
-            table(head, rows, caption=f"{len(waiting):,} not applied, the surest first", numeric=(2, 3))
+            table(head, rows, caption=f"{len(waiting):,} not applied, the most certain first", numeric=(2, 3))
         )
     if report.facts:
         parts.append(facts(report.facts))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +66,7 @@ class Merchandising:
         self.matched: tuple[Matched, ...] = before.matched if before and same else matched(rules, dataset)
         sides = [one.items for one in self.matched], [one.beside for one in self.matched]
         self._items, self._beside = (_table(side, dataset.n_items) for side in sides)
-        self._last: tuple[ResolvedQuery, Placement, bool, date, Ruling | None] | None = None
+        self._last: tuple[ref[ResolvedQuery], Placement, bool, date, Ruling | None] | None = None
         self._active: dict[tuple[Placement, date], _Active] = {}
         self._masks: dict[tuple[int, int], Mask] = {}
         self._factors: dict[int, Floats | None] = {}
@@ -89,12 +90,12 @@ class Merchandising:
         last = self._last  # a list asks several times
         if (
             last is not None
-            and last[0] is request
+            and last[0]() is request
             and last[1:4] == (query.placement, query.adult, self.day())
         ):
             return last[4]
         found = self.of(query.placement, request.view, request.history, adult=query.adult)
-        self._last = request, query.placement, query.adult, self.day(), found
+        self._last = ref(request), query.placement, query.adult, self.day(), found
         return found
 
     def of(self, placement: Placement, view: Rows, history: Rows, *, adult: bool = False) -> Ruling | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -31,6 +32,7 @@ from crossaisle.serve.limits.api import DEFAULT, ApiLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.tenants import ShopRegistry
 
+_LOG = logging.getLogger(__name__)
 LARGEST_BODY = 16_000_000
 ROUTERS = (
     lists.router,
@@ -104,9 +106,9 @@ def _lifespan(
         for task in tasks:
             task.cancel()
         try:
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
+            for failed in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(failed, Exception):  # which is no reason to leave anything unwritten
+                    _LOG.error("work in the background failed", exc_info=failed)
             for service in shops.services.values():
                 await service.stop()
         finally:

@@ -78,9 +78,11 @@ class Remembered:
 
         @wraps(call)
         async def remembered(*, request: Request, **values: Any) -> Any:
-            query = request.scope["query_string"]
-            if len(query) <= DEFAULT.remembered_bytes:
-                self._known[query] = values[self._parameters]
+            query, parameters = request.scope["query_string"], values[self._parameters]
+            # Of whom a list is about is nothing remembered: they may be deleted, and hardly come again.
+            named = getattr(parameters, "user", None) is not None
+            if len(query) <= DEFAULT.remembered_bytes and not named:
+                self._known[query] = parameters
                 if len(self._known) > DEFAULT.remembered_queries:
                     self._known.popitem(last=False)
             return await call(request=request, **values)

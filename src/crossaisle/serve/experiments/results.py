@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from crossaisle.api_types import ArmResult, Comparison, ExperimentResults, PolicyEstimate
-from crossaisle.evaluate.confidence_sequences import Interval, at_last, difference_scores
+from crossaisle.evaluate.confidence_sequences import Interval, at_last, difference
 from crossaisle.evaluate.offpolicy import ESTIMATORS, Log, crossfitted
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.log import Exposure
@@ -129,8 +129,8 @@ def _compared(experiment: Experiment, done: Sequence[Seen]) -> tuple[list[ArmRes
         both = [user for user in done if user.arm in (arm.name, baseline.name)]
         share = arm.weight / (arm.weight + baseline.weight)
         treated = [user.arm == arm.name for user in both]
-        scores = difference_scores(treated, [_outcome(experiment, user) for user in both], share)
-        comparisons.append(_comparison(arm.name, baseline.name, at_last(scores)))
+        effect = difference(treated, [_outcome(experiment, user) for user in both], share)
+        comparisons.append(_comparison(arm.name, baseline.name, effect))
     return arms, comparisons
 
 

@@ -86,6 +86,7 @@ class EventCounts:
         self._days = np.empty(0, np.float64)
         self._lock = Lock()
         self._counted = -np.inf
+        self._added = self._told = 0
 
     def begin(self, source: Source, without: npt.NDArray[np.int64]) -> None:
         """What there is before the first event. `without`: users whose events are added one by one."""
@@ -114,11 +115,13 @@ class EventCounts:
     def add(self, user: str, item: str, kind: str, day: float) -> None:
         """One event, in the order of arrival."""
         self._waiting.append((user, (item, kind), day))
+        self._added += 1
 
     def tick(self) -> int:
         """The version to show: grows after new events, at most once in `HistoryLimits.count_seconds`."""
-        if self._waiting and time.monotonic() - self._counted >= self._limits.count_seconds:
-            self._counted = time.monotonic()
+        # Not those that wait: whoever else counts takes them in, too.
+        if self._added != self._told and time.monotonic() - self._counted >= self._limits.count_seconds:
+            self._counted, self._told = time.monotonic(), self._added
             self.version += 1
         return self.version
 

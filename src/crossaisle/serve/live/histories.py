@@ -16,6 +16,7 @@ from crossaisle.data.kinds import Kinds
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.limits.live import HistoryLimits
 from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps
+from crossaisle.serve.live.holders import Holders
 from crossaisle.serve.live.own import Deed, Own
 from crossaisle.serve.live.stored import StoredHistories, StoredPairs
 from crossaisle.serve.store.deleted_users import Forgotten
@@ -87,6 +88,8 @@ class LiveHistories:
         to the model that serves.
         """
         self._limits, self._meanings = limits, meanings or Kinds()
+        self.holders = Holders()
+        """Who hears of deletions."""
         self._own: dict[str, Own] = {}
         self.negatives = 0
         """Grows with every event that may stand against an item, and when one is taken out."""
@@ -285,6 +288,7 @@ class LiveHistories:
         self.negatives += self.negatives > 0
         self.trends.forget(user, day)
         self.stored.drop(user)
+        self.holders.forget(user)
 
     def withdraw(self, user: str, gone: Callable[[str, float, Deed], bool]) -> None:
         """Drops one event that was deleted; nothing where it is not in memory.
@@ -313,6 +317,7 @@ class LiveHistories:
         if interest is not None:
             kind = deed.kind if interest else TAKEN_BACK
             self.trends.withdraw(user, item, kind, max(left, default=None))
+        self.holders.forget(user)
 
     def names(self) -> list[str]:
         """Ids of all users with live events; any thread may call it."""

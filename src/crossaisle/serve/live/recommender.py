@@ -32,7 +32,7 @@ from crossaisle.serve.live.catalogue.browsing import BrowsedCatalogue
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
 from crossaisle.serve.live.catalogue.overlay_view import contributions_of, similarity_of, view_of
 from crossaisle.serve.live.catalogue.shown import ShownFields
-from crossaisle.serve.live.event_counts import Gaps
+from crossaisle.serve.live.derived import Derived
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.lists.asked import Answers, Asked, Scored, each
 from crossaisle.serve.live.lists.batch_scores import BatchScores
@@ -40,7 +40,6 @@ from crossaisle.serve.live.lists.candidates import widened
 from crossaisle.serve.live.lists.from_rankings import FromRankings
 from crossaisle.serve.live.lists.ranker import LiveRanker
 from crossaisle.serve.live.lists.ranking_cache import RankingCache
-from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import OnPurchases, own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
@@ -73,9 +72,11 @@ class LiveRecommender:
         """Whether the best items are retrieved instead of scoring all."""
         if before is not None and before.base is not base:
             before = None
-        self._settled: dict[str, tuple[Own, Gaps, Histories]] = {}
-        """Histories that took some settling, while nothing has happened to their users."""
-        self._settled_events = 0
+        histories.holders.add(self)
+        self._settled = Derived[Histories](
+            histories, most=limits.settled_events, size=lambda one: len(one.item)
+        )
+        """Histories that took some settling."""
         self._on_purchases = OnPurchases(base.dataset)
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
@@ -137,9 +138,8 @@ class LiveRecommender:
         if not own.items:
             return self.base.histories.take([row])
         gap = self.live.gaps_after(end)
-        kept = self._settled.get(user)
-        if kept is not None and kept[0] is own and kept[1] == gap:
-            return kept[2]
+        if (kept := self._settled.of(user, own, gap)) is not None:
+            return kept
         rows = self.dataset.item_ids.rows(own.items)
         # Nobody did anything between the model's end and the first event since: no time passed there.
         days = gap.closed(np.array(own.days))
@@ -152,10 +152,7 @@ class LiveRecommender:
                 log, n_items = self.base.log_of(row), self.dataset.n_items
                 settled = own_history(log, row, self.base.dataset, n_items, live, latest)
             settled = settled.relative
-            self._settled_events += len(settled.item) - (0 if kept is None else len(kept[2].item))
-            if self._settled_events > self.limits.settled_events:
-                self._settled, self._settled_events = {}, 0  # others may be reading the old one
-            self._settled[user] = own, gap, settled
+            self._settled.keep(user, own, gap, settled)
             return settled
         past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]], now=[end])
         known = rows >= 0
@@ -166,6 +163,13 @@ class LiveRecommender:
         day = np.concatenate([past.day, days[known]])
         now = np.fmax(past.now, np.fmax.reduce(day, initial=np.nan))
         return Histories(np.array([0, len(item)]), item, day, past.user, now)
+
+    def forget(self, user: str) -> None:
+        """Has the model keep nothing that it made of a user's events."""
+        row = self.base.dataset.user_ids.get(user)
+        if row >= 0 and self.live.is_forgotten(user):
+            for part in self.base.blend.parts.values():
+                part.forget([row])
 
     def resolve(self, query: Query) -> ResolvedQuery:
         """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""
@@ -256,6 +260,7 @@ class LiveRecommender:
             left = [place for place in asked if place not in out]
             alone = len(queries) == 1
             out |= {place: error if alone else self.score_many([asked[place]])[0] for place in left}
+        self._answered()
         return [out[place] for place in range(len(queries))]
 
     def _score_together(self, asked: Mapping[int, Asked], out: Answers) -> None:
@@ -320,7 +325,14 @@ class LiveRecommender:
         self, query: Query, items: Sequence[Recommendation], served: Placement
     ) -> list[Recommendation]:
         """Items of a list that was made without explanations, explained. `served`: as the list says."""
-        return self.lists.explained(self.resolve(query), items, served)
+        found = self.lists.explained(self.resolve(query), items, served)
+        self._answered()
+        return found
+
+    def _answered(self) -> None:
+        """Nothing of whoever was asked about stays with the model longer than their lists take."""
+        for part in self.base.blend.parts.values():
+            part.answered()
 
     def _list(self, asked: Asked, found: Scored, *, keep: bool) -> RecommendationList | None:
         """The list; None where the best rows are not enough for it, and all scores are to be had.

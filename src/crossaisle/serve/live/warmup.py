@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 
@@ -37,13 +38,15 @@ def warm(shop: LiveRecommender, recent: Sequence[Query] = ()) -> None:
                 part.expect(shop.base.histories.take(latest[start : start + _AT_ONCE]))
         trending.result()
     if not shop.large:
-        some = np.random.default_rng(0).permutation(shop.base.dataset.n_users)[:_MEASURED]
+        users = np.random.default_rng(0).permutation(shop.base.dataset.n_users).astype(np.int32)
+        some = _not_deleted(shop, users, _MEASURED)
         histories = shop.base.histories.take(np.sort(some))
         shop.base.blend.measure_rough(histories, shop.limits.nominated_items)
     dataset = shop.dataset
-    users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
+    first = _not_deleted(shop, np.arange(shop.base.dataset.n_users, dtype=np.int32), 4)
+    names = shop.base.dataset.user_ids.ids(first)
     item = dataset.item_ids.id(0)
-    queries = [Query(user=user) for user in users]
+    queries = [Query(user=name) for name in names]
     queries += [
         Query(placement="trending"),
         Query(placement="goes_with", items=(item,)),
@@ -79,4 +82,14 @@ def _latest(shop: LiveRecommender) -> Rows:
     if not dataset.n_users or dataset.users_are_baskets:
         return np.empty(0, np.int32)
     newest = np.nan_to_num(dataset.histories().now, nan=-np.inf)
-    return np.argsort(-newest, kind="stable")[: shop.limits.prepared_users].astype(np.int32)
+    users = np.argsort(-newest, kind="stable").astype(np.int32)
+    return _not_deleted(shop, users, shop.limits.prepared_users)
+
+
+def _not_deleted(shop: LiveRecommender, users: Rows, n: int) -> Rows:
+    """int32: the first `n` of some users who were not deleted since the model was fitted."""
+    if not shop.live.any_forgotten:
+        return users[:n]
+    ids = shop.base.dataset.user_ids
+    left = (row for row in users.tolist() if not shop.live.is_forgotten(ids.id(row)))
+    return np.fromiter(islice(left, n), np.int32)

@@ -1,1 +1,1 @@
-"""GPT-like models: likelihood of titles, a head on top, and weights in GGUF files."""
+"""GPT-like models: likelihood of titles, ranking by it, and weights in GGUF files."""

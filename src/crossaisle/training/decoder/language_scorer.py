@@ -1,4 +1,4 @@
-"""`LanguageModelScorer`: a GPT-like model says which title comes next, without having seen the shop."""
+"""`LanguageModelScorer`: a GPT-like model predicts the next title without training on the shop."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ _FIRST = "first_"
 class LanguageModelScorer(Scorer):
     """Log-likelihood per token of a candidate's title after "Customers who bought A, B also buy".
 
-    Reading takes seconds per history, so only the `top` candidates of another model are read; the rest,
-    and the history itself, score NaN. What a title has by itself, common words above all, is taken off
-    by `pmi` (Holtzman et al., Surface Form Competition, EMNLP 2021). Everything read is remembered on disk.
+    Takes seconds per history, so only the `top` candidates of another model are scored; all other items, and
+    those of the history, score NaN. `pmi` subtracts a title's likelihood without the history, which favours
+    common words (Holtzman et al., Surface Form Competition, EMNLP 2021). All likelihoods are cached on disk.
     """
 
     model: str = "smollm2"
     """A decoder: a known name, a folder with a checkpoint, or "owner/name" on the hub."""
     first: str = "tfidf"
-    """Kind of the model whose best candidates are read, with its usual settings."""
+    """Kind of the model, with default settings, that retrieves the candidates."""
     top: int = field(default=50, metadata={"low": 1, "high": 1_000_000})
-    """Candidates read per history."""
+    """Candidates scored per history."""
     history: int = field(default=5, metadata={"low": 1, "high": 10_000})
-    """Newest items that the prompt names."""
+    """Number of newest items named in the prompt."""
     max_tokens: int = field(default=24, metadata={"low": 1, "high": 10_000})
-    """Longer titles are cut."""
+    """Longer titles are truncated."""
     pmi: float = field(default=1.0, metadata={"low": 0.0, "high": 100.0})
-    """How much of the log-likelihood of the title without a history is taken off; 0 leaves it in."""
+    """Factor of the title's log-likelihood without a history, which is subtracted; 0 disables this."""
 
     titles_: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
-    """uint8: titles by item row, UTF-8, one per line."""
+    """uint8: titles by item row, in UTF-8, one per line."""
     first_: Scorer = field(init=False, repr=False, compare=False)
 
     kind: ClassVar[str] = "language_model"
@@ -65,7 +65,7 @@ class LanguageModelScorer(Scorer):
         return self
 
     def score_rows(self, histories: Histories) -> Floats:
-        """float32 (n, n_items); NaN for items that were not read and for histories without a title."""
+        """float32 (n, n_items); NaN for items that were not scored, and for histories without a title."""
         self.check_fitted()
         before: Floats = self.first_.score_rows(histories).copy()
         before[histories.owner, histories.item] = np.nan
@@ -77,7 +77,7 @@ class LanguageModelScorer(Scorer):
         return out
 
     def likelihood(self, history: Rows, items: Rows) -> Floats:
-        """float32 (len(items),): scores of chosen items after one history, oldest item first."""
+        """float32 (len(items),): scores of given items after one history, oldest item first."""
         self.check_fitted()
         shown = [int(i) for i in history if self._titles[i]][-self.history :]
         if not shown or not len(items):
@@ -92,9 +92,10 @@ class LanguageModelScorer(Scorer):
         return scores
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
-        """By deletion: what the score loses when the prompt does not name an item of the history.
+        """Contributions by deletion: how much the score drops if the prompt does not name an item of the
+        history.
 
-        An older one is named in its place. Zeros for an item that was not read.
+        An older item takes its place in the prompt. Zeros for an item that was not scored.
         """
         score, events = self.score_rows(histories)[0, item], histories.item
         lost, asked = np.zeros(len(self.item_ids_), np.float32), np.array([item], np.int32)
@@ -106,7 +107,7 @@ class LanguageModelScorer(Scorer):
         return shared_by_repeats(lost, events, float(score))
 
     def _prompt(self, rows: Sequence[int]) -> Tokens:
-        """The sentence up to the title that is asked for; without items "Customers also buy"."""
+        """The prompt up to the title to predict; without items "Customers also buy"."""
         if not rows:
             return self._model.tokens(f"Customers {AFTER}")
         parts = list(self._model.tokens(BEFORE))
@@ -127,12 +128,12 @@ class LanguageModelScorer(Scorer):
         return unpack_words(self.titles_)
 
     def state(self) -> tuple[dict[str, object], Arrays]:
-        """The first model's arrays go along, under names of their own."""
+        """Includes the first model's arrays, under prefixed names."""
         settings, arrays = super().state()
         return settings, arrays | {f"{_FIRST}{name}": value for name, value in self.first_.state()[1].items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> LanguageModelScorer:
-        """The opposite of `state`."""
+        """The inverse of `state`."""
         super().restore({n: v for n, v in arrays.items() if not n.startswith(_FIRST)}, item_ids)
         inner = {n.removeprefix(_FIRST): v for n, v in arrays.items() if n.startswith(_FIRST)}
         self.first_ = registry.make(self.first, {}).restore(inner, item_ids)

@@ -1,4 +1,4 @@
-"""`Likelihood`: how probable a GPT-like model finds a text after a prompt, read once and remembered."""
+"""`Likelihood`: log-probability of a text after a prompt under a GPT-like model, cached on disk."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from crossaisle.training.text.backbone import folder_of, is_decoder, read_checkp
 from crossaisle.training.torch_library import require
 
 BATCH_TOKENS = 768
-"""Tokens per pass: each comes with the logits of the whole vocabulary."""
+"""Tokens per forward pass: each needs logits over the whole vocabulary."""
 
 Tokens = tuple[int, ...]
 
 
 class Likelihood:
-    """A causal language model with a cache of what it was asked, one SQLite file per checkpoint.
+    """A causal language model with a cache of its results, one SQLite file per checkpoint.
 
-    The prompt is read once; its keys and values are shared by all continuations. Padding stands on the
-    right of a continuation, where a causal model does not see it.
+    The prompt is processed once; its keys and values are shared by all continuations. Continuations are
+    padded on the right, where a causal model does not attend.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, fingerprint: str, folder: Path | None = None) -> None:
@@ -42,14 +42,14 @@ class Likelihood:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         first = getattr(model.config, "bos_token_id", None)
-        # Only models that are trained with a first token get one: their tokenizer puts it there.
+        # Only models trained with a BOS token get one; their tokenizer adds it.
         self._start: Tokens = (
             (first,) if first is not None and tokenizer.encode("").ids[:1] == [first] else ()
         )
         self._fingerprint = fingerprint
         self._file = BlobFile((folder or cache_dir() / "likelihood") / f"{fingerprint}.sqlite")
         self.asked = 0
-        """Continuations that the model had to read, because no cache knew them."""
+        """Number of continuations that were not cached, so the model had to process them."""
 
     @classmethod
     def load(cls, name: str) -> Likelihood:
@@ -71,8 +71,8 @@ class Likelihood:
         return cls(model, read_tokenizer(folder), fingerprint=f"causal-{digest.hexdigest()[:16]}")
 
     def tokens(self, text: str, most: int | None = None) -> Tokens:
-        """Token ids without special ones, at most `most`."""
-        text = text if most is None else text[: 64 * most]  # a 10 MB title is cut before it is tokenized
+        """Token ids without special tokens, at most `most`."""
+        text = text if most is None else text[: 64 * most]  # truncate a 10 MB title before tokenization
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids[:most])
 
     def log_likelihood(self, prompt: Tokens, texts: Sequence[Tokens]) -> npt.NDArray[np.float64]:
@@ -124,7 +124,7 @@ class Likelihood:
         return out
 
     def _rest(self, cache: Any, ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """float64 (b,): log-probability of all tokens but the first; `cache` stays as it is."""
+        """float64 (b,): log-probability of all tokens but the first; `cache` is not modified."""
         if ids.shape[1] == 1:
             return torch.zeros(len(ids), dtype=torch.float64, device=ids.device)
         own = copy.deepcopy(cache)
@@ -140,11 +140,12 @@ class Likelihood:
 
     @cached_property
     def _cache_name(self) -> str:
-        """transformers 5.24 gave the argument a new name; `past_key_values` goes with 5.40."""
+        """The name of the argument, which changed in transformers 5.24; `past_key_values` is removed in
+        5.40."""
         return "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
 
     def _first_token(self) -> int:
-        """What stands before a text that stands alone."""
+        """The token that precedes a text without a prompt."""
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             known = getattr(self.model.config, name, None)
             if isinstance(known, int):

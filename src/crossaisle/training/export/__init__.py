@@ -1,1 +1,1 @@
-"""Trained encoders made smaller, and written as ONNX for serving without torch."""
+"""Makes trained encoders smaller, and exports them to ONNX for serving without torch."""

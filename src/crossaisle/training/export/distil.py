@@ -1,4 +1,4 @@
-"""Distillation: a large text encoder teaches a small one to give the same vectors for a catalogue's texts."""
+"""Distillation: a small text encoder learns to reproduce a large one's vectors for a catalogue's texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from crossaisle.training.export.onnx import KIND
 from crossaisle.training.text.backbone import Backbone
 
 SIF = 1e-3
-"""Weight of a token is SIF / (SIF + its share of all tokens): frequent ones say less."""
+"""A token's weight is SIF / (SIF + its share of all tokens): frequent tokens weigh less."""
 _TOKENS_AT_ONCE = 1024
 
 
@@ -35,12 +35,12 @@ def distil_static(
     name: str = "",
     progress: bool = False,
 ) -> StaticEncoder:
-    """A `StaticEncoder` folder whose weighted means of token vectors come close to the teacher's vectors.
+    """Makes a `StaticEncoder` folder whose weighted means of token vectors approximate the teacher's vectors.
 
-    Each token first gets the teacher's vector of that token alone (Model2Vec). Then the table is moved so
-    that the texts' means meet the teacher's vectors of the whole texts: a least-squares problem with
-    `ridge` times the squared distance from where the tokens started, solved by conjugate gradients. All
-    of it happens in the leading `dimension` principal axes of the teacher's vectors.
+    Each token starts with the teacher's vector of that token alone (Model2Vec). Then the table is fitted so
+    that the texts' means match the teacher's vectors of the whole texts: least squares with `ridge` times the
+    squared distance from the starting values, solved by conjugate gradients. All of this takes place in the
+    leading `dimension` principal axes of the teacher's vectors.
     """
     spoken = [text for text in dict.fromkeys(texts) if text.strip()]
     if not spoken:
@@ -56,7 +56,7 @@ def distil_static(
     weight = (SIF / (SIF + share)).astype(np.float32)
     mass = np.maximum(counts @ weight, 1e-12)
     means = sparse.diags(1 / mass) @ counts @ sparse.diags(weight)
-    used = np.flatnonzero(share)  # tokens of no text stay where they started
+    used = np.flatnonzero(share)  # tokens that occur in no text keep their starting values
     table = start.copy()
     table[used] += _ridge(sparse.csr_matrix(means.tocsc()[:, used]), target - means @ start, ridge)
     with writing(out, KIND) as folder:
@@ -79,7 +79,7 @@ def distil_into(
 ) -> list[float]:
     """Trains a student in place: 1 - cosine to the teacher's vectors `wanted` (n, d), AdamW, linear decay.
 
-    Returns the loss of each step. `CrossaisleError` when the loss is not a number any more.
+    Returns the loss of each step. `CrossaisleError` if the loss becomes NaN.
     """
     spoken = [i for i, text in enumerate(texts) if text.strip()]
     if not spoken or not steps:
@@ -87,7 +87,7 @@ def distil_into(
     optimiser = torch.optim.AdamW(student.parameters(), lr=learning_rate, weight_decay=0.0)
     decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, total_iters=steps)
     losses: list[float] = []
-    student.eval()  # no dropout: the target is exact
+    student.eval()  # no dropout: the targets are deterministic
     with bar("distilling", steps, show=progress) as advance:
         for _ in range(steps):
             rows = rng.choice(spoken, min(batch, len(spoken)), replace=False)
@@ -110,7 +110,8 @@ def distil_into(
 
 @torch.no_grad()
 def _tokens_alone(teacher: Backbone, *, progress: bool) -> Floats:
-    """float32 (vocabulary, d): the teacher's vector of each token between its usual special tokens."""
+    """float32 (vocabulary, d): the teacher's vector of each single token, with the usual special tokens
+    around it."""
     before, after = _frame(teacher.tokenizer)
     size = max(teacher.tokenizer.get_vocab_size(with_added_tokens=True), 1)
     out: Floats = np.zeros((size, teacher.dimension), np.float32)
@@ -129,7 +130,7 @@ def _tokens_alone(teacher: Backbone, *, progress: bool) -> Floats:
 
 
 def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Special tokens that the tokenizer puts before and after a text."""
+    """The special tokens that the tokenizer adds before and after a text."""
     whole = tokenizer.encode("a").ids
     inner = tokenizer.encode("a", add_special_tokens=False).ids
     for start in range(len(whole) - len(inner) + 1):
@@ -139,7 +140,7 @@ def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def _ridge(means: sparse.csr_matrix, rest: Floats, ridge: float, *, steps: int = 30) -> Floats:
-    """float32 (vocabulary, d): minimises |means x - rest|^2 + ridge |x|^2, all columns side by side."""
+    """float32 (vocabulary, d): minimises |means x - rest|^2 + ridge |x|^2 for all columns at once."""
     x: Floats = np.zeros((means.shape[1], rest.shape[1]), np.float32)
     residual = means.T @ rest
     direction = residual.copy()

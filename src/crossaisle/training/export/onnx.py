@@ -1,4 +1,4 @@
-"""`export_onnx`: a fine-tuned or pretrained text encoder becomes a folder that serves without torch."""
+"""`export_onnx`: exports a text encoder to a folder that can be served without torch."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from crossaisle.errors import ArtifactError, ConfigError
 from crossaisle.training.text.backbone import Backbone
 
 KIND = "encoder"
-"""What the manifest of an exported folder says it is."""
+"""The kind in the manifest of an exported folder."""
 FLOOR = 0.98
-"""An int8 model whose vectors have a lower mean cosine to those of float32 is not saved."""
+"""Minimum mean cosine between the vectors of an int8 model and float32; below it, nothing is saved."""
 OPSET = 20
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How close the vectors of a smaller model are to those it comes from."""
+    """How close the vectors of a compressed model are to those of the original."""
 
     mean: float
     """Mean cosine over the texts."""
     worst: float
-    """The lowest one."""
+    """Lowest cosine over the texts."""
     texts: int
 
 
@@ -50,12 +50,12 @@ def export_onnx(
     int8: bool = True,
     floor: float = FLOOR,
 ) -> Fidelity:
-    """Writes `model.onnx`, `tokenizer.json`, `1_Pooling/config.json` for `OnnxEncoder`; atomically.
+    """Writes `model.onnx`, `tokenizer.json` and `1_Pooling/config.json` for `OnnxEncoder`, atomically.
 
-    `int8` keeps weights as 8-bit integers, one scale per channel, and quantizes activations as they
-    come ("dynamic"). Weights use 7 of the 8 bits: without VNNI instructions sums of products would
-    overflow 16 bits (`reduce_range` of onnxruntime). `texts` are read by both models; `ArtifactError`
-    when their mean cosine is below `floor`, or lower than .999 for float32.
+    `int8` stores weights as 8-bit integers with one scale per channel, and quantizes activations at run time
+    ("dynamic"). Weights use 7 of the 8 bits, because without VNNI instructions the sums of products would
+    overflow 16 bits (`reduce_range` of onnxruntime). Both models encode `texts`; `ArtifactError` if their
+    mean cosine is below `floor`, or below .999 for float32.
     """
     spoken = [text for text in dict.fromkeys(texts) if text.strip()]
     if not spoken:
@@ -84,15 +84,15 @@ def export_onnx(
 
 
 def compare(found: Floats, wanted: Floats) -> Fidelity:
-    """Cosines row by row of two float32 (n, d), rows of unit length."""
+    """Row-wise cosines of two float32 (n, d) with rows of unit length."""
     cosines = np.einsum("nd,nd->n", found, wanted)
     return Fidelity(float(cosines.mean()), float(cosines.min()), len(cosines))
 
 
 class _Hidden(nn.Module):
-    """Token ids and mask -> hidden states: what goes into the file; pooling happens outside.
+    """Token ids and mask -> hidden states: the part that is exported; pooling is done outside.
 
-    A projection of the pooled vector is one of every token's as well: pooling is linear.
+    A projection of the pooled vector is applied to every token instead, as pooling is linear.
     """
 
     def __init__(self, model: Any, projection: nn.Linear | None) -> None:
@@ -107,7 +107,7 @@ class _Hidden(nn.Module):
 
 
 def _to_onnx(backbone: Backbone, file: Path) -> None:
-    """Both axes stay free: any number of texts of any length up to the model's own limit."""
+    """Exports with both axes dynamic: any number of texts, of any length up to the model's limit."""
     limit = int(getattr(backbone.model.config, "max_position_embeddings", 512))
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("width", max=limit)}
     ids = torch.full((3, min(7, limit)), backbone.pad_id)
@@ -158,7 +158,7 @@ def _write_pooling(backbone: Backbone, file: Path) -> None:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """The exporter warns about its own inner workings."""
+    """Silences the exporter's warnings about its own internals."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

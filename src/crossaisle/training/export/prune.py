@@ -1,4 +1,4 @@
-"""`prune_layers`: the same transformer with fewer layers."""
+"""`prune_layers`: a copy of a transformer with fewer layers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from crossaisle.training.text.layers import layers_of, stack_of
 
 
 def prune_layers(backbone: Backbone, keep: int) -> Backbone:
-    """A copy with `keep` layers, evenly spaced, first and last among them (Sajjad et al., 2023).
+    """A copy with `keep` evenly spaced layers, including the first and the last (Sajjad et al., 2023).
 
-    `ConfigError` when the model has fewer layers, or none that can be found.
+    `ConfigError` if the model has fewer layers, or if its layers cannot be found.
     """
     small = copy.deepcopy(backbone)
     owner, name = stack_of(small.model)
@@ -28,7 +28,7 @@ def prune_layers(backbone: Backbone, keep: int) -> Backbone:
     if getattr(small.model.config, "layer_types", None):
         types = small.model.config.layer_types
         small.model.config.layer_types = [types[int(i)] for i in chosen]
-    for position, layer in enumerate(getattr(owner, name)):  # decoders number their layers for the cache
+    for position, layer in enumerate(getattr(owner, name)):  # decoders number their layers for the KV cache
         for module in layer.modules():
             if hasattr(module, "layer_idx"):
                 module.layer_idx = position
@@ -36,5 +36,5 @@ def prune_layers(backbone: Backbone, keep: int) -> Backbone:
 
 
 def layer_count(backbone: Backbone) -> int:
-    """Layers of a backbone."""
+    """Number of layers of a backbone."""
     return len(layers_of(backbone.model))

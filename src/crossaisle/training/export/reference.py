@@ -1,4 +1,4 @@
-"""sentence-transformers, the usual way to run such a model: what others are measured against."""
+"""sentence-transformers, the usual way to run such models: the reference in comparisons."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class SentenceTransformerEncoder:
         return np.asarray(found, np.float32)
 
     def choose_threads(self, texts: Sequence[str], cores: int) -> int:
-        """Sets one thread or one per core, whichever reads `texts` faster; on a busy machine it is one."""
+        """Sets one thread or one per core, whichever encodes `texts` faster; on a busy machine that is
+        one."""
         seconds = {}
         for threads in {1, cores}:
             torch.set_num_threads(threads)

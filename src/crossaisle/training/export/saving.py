@@ -1,4 +1,4 @@
-"""A finished training as a folder: a checkpoint, an ONNX file that serves without torch, the curves."""
+"""Saves a finished training as a folder: checkpoint, ONNX file for serving without torch, and curves."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def keep(
     fallback: Backbone | None = None,
     say: Say = silent,
 ) -> None:
-    """Writes `out`, atomically: what `Backbone.load` reads and what `--encoder` reads, in one folder.
+    """Writes `out` atomically, in a form that both `Backbone.load` and `--encoder` can read.
 
-    `config.json`, `model.safetensors`, `tokenizer.json`, `1_Pooling/`, after a head also `2_Dense/`;
-    `model.onnx` beside them; `history_map.npy` of a directed model; `curves.svg`; `train.json` with
-    `facts`. `texts` of the catalogue are read to compare the ONNX file with the checkpoint: in int8
-    where the vectors stay the same, else in float32. With a `fallback`, that is the model which is kept;
-    curves and record are those of the training all the same.
+    `config.json`, `model.safetensors`, `tokenizer.json`, `1_Pooling/`, with a trained head also `2_Dense/`;
+    next to them `model.onnx`; `history_map.npy` for a directed model; `curves.svg`; `train.json` with
+    `facts`. `texts` of the catalogue are encoded to compare the ONNX file with the checkpoint: it is int8 if
+    the vectors stay the same, else float32. If a `fallback` is given, that model is saved instead, but with
+    the curves and the record of the training.
     """
     backbone = trained.backbone if fallback is None else fallback
     with writing(out, KIND) as folder, tempfile.TemporaryDirectory() as work:
@@ -53,11 +53,12 @@ def keep(
 
 
 def _export(backbone: Backbone, work: Path, texts: Sequence[str], say: Say) -> dict[str, Any] | None:
-    """What was exported; None, and a sentence why, where a model can only be kept as a checkpoint."""
+    """Facts about the export; None, with a sentence saying why, if the model can only be saved as a
+    checkpoint."""
     for name in ("int8", "float32"):
         try:
             found = export_onnx(backbone, work / name, texts=texts, int8=name == "int8")
-        except CrossaisleError as error:  # a long training is not lost over its export
+        except CrossaisleError as error:  # a failed export must not lose a long training
             say(f"note: no {name} model.onnx: {error}")
         else:
             return {"file": name, "mean_cosine": found.mean, "worst_cosine": found.worst}
@@ -65,7 +66,7 @@ def _export(backbone: Backbone, work: Path, texts: Sequence[str], say: Say) -> d
 
 
 def record(trained: Trained) -> dict[str, Any]:
-    """How a training went, ready for JSON."""
+    """The course of a training, ready for JSON."""
     progress = trained.progress
     return {
         "steps": progress.step,
@@ -78,7 +79,7 @@ def record(trained: Trained) -> dict[str, Any]:
 
 
 def picture(trained: Trained) -> str:
-    """SVG: the training loss, and NDCG@10 on validation with the kept step pointed out."""
+    """SVG: training loss, and NDCG@10 on validation with the selected step marked."""
     progress = trained.progress
     panels = [Curve("Training loss", progress.losses)]
     if progress.validations:
@@ -87,7 +88,7 @@ def picture(trained: Trained) -> str:
 
 
 def keep_pretrained(found: Pretrained, out: str | Path, facts: Mapping[str, Any]) -> None:
-    """Writes `out`, atomically: the checkpoint that `train` goes on from, `curves.svg`, `pretrain.json`."""
+    """Writes `out` atomically: the checkpoint from which `train` continues, `curves.svg`, `pretrain.json`."""
     progress = found.progress
     panels = [
         Curve("Training loss", progress.losses),

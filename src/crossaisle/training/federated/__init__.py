@@ -1,1 +1,1 @@
-"""Several shops learn one model without showing each other their events: updates only."""
+"""Federated learning: several shops train one model and exchange only updates, never events."""

@@ -1,4 +1,4 @@
-"""`Adapter`: a linear map on the vectors of a frozen text encoder that says what follows what."""
+"""`Adapter`: a linear map on the vectors of a frozen text encoder that predicts the next item."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.encoders.base import unit_rows
 
 NEWEST = 5
-"""Items of a history that are read; older ones count exp(-age / 2)."""
+"""Number of newest items of a history that are read; an item's weight is exp(-age / 2)."""
 _DECAY = Decay(events=2.0)
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """Scores an item by its text's vector times the mapped vectors of what a history has.
+    """Scores an item by the inner product of its text vector with the mapped mean vector of a history.
 
-    Its space is that of texts, not of a shop's items: what one shop learned holds in another. The identity
-    is plain text similarity.
+    The map acts on text vectors rather than on a shop's items, so what one shop learns applies to another.
+    The identity is plain text similarity.
     """
 
     weights: Floats
@@ -27,7 +27,7 @@ class Adapter:
 
     @classmethod
     def untrained(cls, d: int) -> Adapter:
-        """The identity."""
+        """The identity map."""
         return cls(np.eye(d, dtype=np.float32))
 
     def score_rows(self, histories: Histories, vectors: Floats) -> Floats:

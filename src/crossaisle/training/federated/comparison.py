@@ -1,4 +1,5 @@
-"""`compare`: shops that may not pool their events learn one adapter, here in one process, beside pooling."""
+"""`compare`: simulates, in one process, shops that train an adapter without pooling events, and compares it
+with pooling."""
 
 from __future__ import annotations
 
@@ -30,14 +31,14 @@ from crossaisle.training.federated.server import federate
 KIND = "adapter"
 K = 10
 RATES = (0.2, 0.5, 1.0)
-"""Learning rates that validation chooses from."""
+"""Learning rates to select from on validation."""
 WAYS = ("text alone", "each alone", "federated", "pooled", "personal")
 On = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
 class Member:
-    """One shop with its split and its items' vectors, float32 (n_items, d), in the space of all."""
+    """One shop with its split and item vectors, float32 (n_items, d), in the common space."""
 
     name: str
     dataset: Dataset
@@ -45,19 +46,19 @@ class Member:
     vectors: Floats
 
     def cases(self, on: On, most: int) -> EvalCases:
-        """At most `most` cases, drawn at random with a fixed seed."""
+        """A random sample of at most `most` cases, with a fixed seed."""
         cases = self.split.test if on == "test" else self.split.validation
         return cases.take(np.sort(np.random.default_rng(7).permutation(len(cases))[:most]))
 
     def gains(self, adapter: Adapter, on: On, most: int) -> Floats:
-        """float32 (cases,): NDCG@10 among all items, those that the customer has left out."""
+        """float32 (cases,): NDCG@10 over all items, except those in the customer's history."""
         cases = self.cases(on, most)
         known = self.split.past if on == "test" else self.split.train
         whole = [s for s in slices_of(cases, self.dataset.taxonomy, known.item_counts) if s.name == "all"]
         scorers = {"it": lambda histories: adapter.score_rows(histories, self.vectors)}
         owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
         places = first_places(scorers, cases, self.dataset.taxonomy, whole, k=K)["it"]
-        relevant = Relevant.spread(owner, places.rank["open"], places.ties["open"], len(cases))
+        relevant = Relevant(owner, places.rank["open"], len(cases), places.ties["open"])
         return np.nan_to_num(ndcg(relevant, K)).astype(np.float32)
 
     def worth(self, adapter: Adapter, most: int) -> float:
@@ -66,34 +67,35 @@ class Member:
 
 
 class Row(NamedTuple):
-    """One shop in a comparison: NDCG@10 by way, and differences with 95 % intervals."""
+    """Results of one shop: NDCG@10 per method, and differences with 95 % intervals."""
 
     shop: str
     ndcg: dict[str, float]
     over_alone: dict[str, tuple[float, float, float]]
-    """For `federated` and `personal`: difference to being alone, low, high."""
+    """For `federated` and `personal`: difference to training alone, lower and upper bound."""
     chosen: str
-    """What its personal adapter is made of."""
+    """How its personal adapter is composed."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of learning together."""
+    """Results of federated training."""
 
     rows: list[Row]
     shared: Adapter
     own: list[Adapter]
-    """Per shop, the personal one."""
+    """The personal adapter of each shop."""
     rate: float
-    """Of the rounds together, by validation."""
+    """Learning rate of the federated rounds, selected on validation."""
 
 
 def in_one_space(
     shops: Sequence[tuple[str, Dataset, Split]], encode: Callable[[Sequence[str]], Floats]
 ) -> tuple[list[Member], Whitening]:
-    """Shops with vectors whitened by the mean and covariance of all catalogues, which are public and add up.
+    """Shops with vectors whitened by the mean and covariance of all catalogues.
 
-    `encode`: texts -> float32 (n, d). `ConfigError` for one shop, `DataError` for one without both cases.
+    Catalogues are public, and these statistics are additive. `encode`: texts -> float32 (n, d). `ConfigError`
+    for a single shop, `DataError` for one without validation or test cases.
     """
     if len(shops) < 2:
         raise ConfigError("federate needs two shops or more: give a CONFIG.toml of each")
@@ -118,10 +120,10 @@ def compare(
     on: On = "test",
     say: Say = silent,
 ) -> Comparison:
-    """Shops alone, together and pooled, with as many steps each; rates and what is personal by validation.
+    """Trains shops alone, federated and pooled; rates and personal adapters are selected on validation.
 
-    A shop alone, and the pool, take as many steps as all shops together; pooled ones in proportion to the
-    shops' users.
+    A shop alone, and the pool, take as many steps as all shops together; the pool's are distributed in
+    proportion to the shops' users.
     """
     longer = replace(config, local_steps=config.local_steps * len(members))
 
@@ -175,24 +177,25 @@ def _row(member: Member, adapters: dict[str, Adapter], what: str, on: On, cases:
 
 
 def participants(members: Sequence[Member], config: FederatedConfig) -> list[Participant]:
-    """The shops' own sides, which see their training events."""
+    """The shops' participants, which see only training events."""
     return [Participant(member.split.train, member.vectors, config) for member in members]
 
 
 def together(members: Sequence[Member], config: FederatedConfig) -> Adapter:
-    """What some shops, or one alone, learn."""
+    """The adapter that some shops learn together, or one alone."""
     found = federate(participants(members, config), config, dimensions=members[0].vectors.shape[1])
     return found.adapter
 
 
 def pooled(members: Sequence[Member], config: FederatedConfig) -> Adapter:
-    """What would be learned from the events of all in one place."""
+    """The adapter learned from the events of all shops in one place."""
     pool = Pool(participants(members, config), config)
     return federate([pool], config, dimensions=members[0].vectors.shape[1]).adapter
 
 
 def save_adapter(adapter: Adapter, whitening: Whitening, encoder: str, folder: Path) -> None:
-    """One folder: the map, what whitens the encoder's vectors before it, and the encoder's name."""
+    """Saves a folder: the map, the whitening applied to the encoder's vectors before it, and the encoder's
+    name."""
     with artifact.writing(folder, KIND) as fresh:
         artifact.write_json(fresh / "config.json", {"encoder": encoder})
         arrays = {"weights": adapter.weights, "mean": whitening.mean_, "matrix": whitening.matrix_}
@@ -200,7 +203,7 @@ def save_adapter(adapter: Adapter, whitening: Whitening, encoder: str, folder: P
 
 
 def load_adapter(folder: Path) -> tuple[Adapter, Whitening, str]:
-    """The opposite of `save_adapter`; `ArtifactError` where the folder is none or is damaged."""
+    """The inverse of `save_adapter`; `ArtifactError` if the folder is not such a folder or is damaged."""
     path = artifact.check(folder, KIND)
     with artifact.reading(path):
         arrays, settings = artifact.read_arrays(path), artifact.read_object(path / "config.json")
@@ -209,7 +212,7 @@ def load_adapter(folder: Path) -> tuple[Adapter, Whitening, str]:
 
 
 def described(found: Comparison) -> list[dict[str, Any]]:
-    """The rows, JSON-ready."""
+    """The rows, ready for JSON."""
     return [
         row._asdict() | {"of_pooled": {w: row.ndcg[w] / row.ndcg["pooled"] for w in row.over_alone}}
         for row in found.rows

@@ -1,4 +1,4 @@
-"""`Participant`: a shop that learns with others; its events stay in it."""
+"""`Participant`: a shop in federated training; its events never leave it."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from crossaisle.training.text.pairs import next_items
 
 
 class Sender(Protocol):
-    """Whatever answers a model with an update: a shop here, or one behind a connection."""
+    """Anything that responds to a model with an update: a shop in this process, or a remote one."""
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name used in messages."""
         ...
 
     @property
     def size(self) -> int:
-        """Users, which are its weight in a mean."""
+        """Number of users, which is its weight in a mean."""
         ...
 
     def update(self, weights: Floats, number: int) -> Floats:
-        """float32 (d, d): what to add to the weights of round `number`, from 0 on."""
+        """float32 (d, d): the update to the weights of round `number`, from 0 on."""
         ...
 
 
 class Participant:
-    """A shop's side: local steps on its own events, each user's share cut, noise added if asked for.
+    """A shop's side: local steps on its own events, with clipped gradients per user, and noise if configured.
 
-    The loss of a user is the cross-entropy of one next item against items drawn evenly from the catalogue,
-    so that no user's share depends on another's.
+    A user's loss is the cross-entropy of one next item against items drawn uniformly from the catalogue, so
+    that no user's gradient depends on another user.
     """
 
     def __init__(self, dataset: Dataset, vectors: Floats, config: FederatedConfig) -> None:
-        """`dataset`: training events. `vectors` float32 (n_items, d) of unit length, in the space of all.
+        """`dataset`: training events. `vectors` float32 (n_items, d) of unit length, in the common space.
 
-        Raises `DataError` where nobody has two events.
+        Raises `DataError` if no user has two events.
         """
         made = next_items(dataset, NEWEST)
         if not len(made):
@@ -56,11 +56,11 @@ class Participant:
 
     @property
     def size(self) -> int:
-        """Users with two events or more."""
+        """Number of users with at least two events."""
         return len(self._users)
 
     def update(self, weights: Floats, number: int) -> Floats:
-        """float32 (d, d): where the local steps of a round led to, less where they began."""
+        """float32 (d, d): the change of the weights over a round of local steps."""
         config = self._config
         rng = np.random.default_rng([config.seed, number, self.size])
         rate = config.learning_rate * (1.0 - 0.9 * number / config.rounds)
@@ -71,14 +71,14 @@ class Participant:
         return change
 
     def step(self, weights: Floats, rng: np.random.Generator) -> Floats:
-        """float32 (d, d): the gradient of some users, each cut to `clip`, with noise."""
+        """float32 (d, d): the sum of some users' gradients, each clipped to norm `clip`, with noise."""
         config = self._config
         chance = min(config.users / self.size, 1.0)
         drawn = np.flatnonzero(rng.random(self.size) < chance)
         rows = self._first[drawn] + (rng.random(len(drawn)) * self._count[drawn]).astype(np.int64)
         history = unit_rows(self._source[rows] @ self._vectors)  # (b, d)
         residual = self._residual(history @ weights, self._target[rows], rng)  # (b, d)
-        # A user's gradient is the outer product of both, so its norm is the product of theirs.
+        # A user's gradient is the outer product of these, so its norm is the product of their norms.
         length = np.linalg.norm(history, axis=1) * np.linalg.norm(residual, axis=1)
         residual *= np.minimum(1.0, config.clip / np.maximum(length, 1e-12))[:, None]
         gradient: Floats = (history.T @ residual).astype(np.float32)
@@ -88,7 +88,7 @@ class Participant:
         return gradient
 
     def _residual(self, mapped: Floats, target: np.ndarray, rng: np.random.Generator) -> Floats:
-        """float32 (b, d): the gradient of each user's loss by the mapped history vector."""
+        """float32 (b, d): the gradient of each user's loss with respect to the mapped history vector."""
         vectors, heat = self._vectors, self._config.temperature
         others = rng.choice(len(vectors), min(self._config.negatives, len(vectors)), replace=False)
         logits = np.einsum("bd,bd->b", mapped, vectors[target])[:, None]

@@ -1,4 +1,4 @@
-"""What a shop makes of the shared map for itself: nothing of it leaves the shop."""
+"""Personalization: a shop adapts the shared map locally, and nothing of that leaves it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from crossaisle.training.federated.participant import Sender
 from crossaisle.training.federated.server import federate
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Of a private map beside another that are tried."""
+"""Weights of the private map in a mixture that are tried."""
 
 
 ShopOf = Callable[[FederatedConfig], Sender]
-"""A shop's side under some settings: it is the shop that takes the steps."""
+"""Creates a shop's participant for given settings; the shop itself takes the steps."""
 
 
 @dataclass(frozen=True)
 class Personal:
-    """A shop's own adapter, and how it came about."""
+    """A shop's personal adapter, and how it is composed."""
 
     adapter: Adapter
     base: str
-    """What stands beside the private map: "shared", or "tuned", with own steps from the shared map on."""
+    """The map mixed with the private one: "shared", or "tuned", the shared one after further local steps."""
     share: float
-    """Of the private map; 0: none."""
+    """Weight of the private map; 0: none."""
     worth: float
-    """What `judge` said of it."""
+    """Its score from `judge`."""
 
 
 def own_steps(shop_of: ShopOf, shared: Adapter, config: FederatedConfig) -> Adapter:
-    """The shared map after `config.rounds` rounds of the shop alone.
+    """The shared map after `config.rounds` further rounds by the shop alone.
 
     Fine-tuning after federated averaging, FedAvg+ (Wang et al., Federated Evaluation of On-device
     Personalization, 2019).
@@ -41,7 +41,7 @@ def own_steps(shop_of: ShopOf, shared: Adapter, config: FederatedConfig) -> Adap
 
 
 def beside(one: Adapter, other: Adapter, share: float) -> Adapter:
-    """Scores are sums: (1 - share) of one map's and `share` of the other's.
+    """A weighted mean of two maps: (1 - share) of `one` and `share` of `other`.
 
     Deng et al., Adaptive Personalized Federated Learning (2020).
     """
@@ -57,10 +57,11 @@ def personal(
     *,
     rates: Sequence[float],
 ) -> Personal:
-    """The best of: the shared map, own steps from it on at several rates, and each beside the private map.
+    """The best, according to `judge`, of the shared map, that after local steps at several rates, and
+    mixtures of each with the private map.
 
-    `private`: what the shop learned alone, so that what is chosen is, to `judge` (the shop's validation),
-    never worse than being alone.
+    `private`: the map that the shop learned alone. It is among the candidates, so the choice is never worse
+    on the shop's validation than training alone.
     """
     bases = [("shared", shared)]
     bases += [("tuned", own_steps(shop_of, shared, replace(config, learning_rate=rate))) for rate in rates]

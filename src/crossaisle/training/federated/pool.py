@@ -1,4 +1,4 @@
-"""`Pool`: all events in one place, what federated averaging is compared with."""
+"""`Pool`: training on all events in one place, the baseline for federated averaging."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from crossaisle.training.federated.participant import Participant
 
 
 class Pool:
-    """Steps of the shops in turn, drawn in proportion to their users, as if one shop had all events."""
+    """Takes steps of the shops in random order, in proportion to their users, as one shop with all events
+    would."""
 
     name = "pool"
 

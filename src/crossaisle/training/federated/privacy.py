@@ -1,4 +1,4 @@
-"""How much of a single user an update can tell, in the terms of differential privacy."""
+"""Differential privacy: how much the updates reveal about a single user."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from crossaisle.training.federated.config import FederatedConfig
 
 
 def epsilon(config: FederatedConfig, users: int, *, delta: float) -> float:
-    """Epsilon of all updates that a shop of `users` users sent, at `delta`; infinite without noise.
+    """Epsilon of all updates sent by a shop with `users` users, at `delta`; infinite without noise.
 
-    The unit is one user with all events, added or left out. A step draws each user with the same chance
-    (Poisson sampling), takes one example of each, cuts its gradient to `clip` and adds noise before anything
-    leaves the shop, so the guarantee needs no trust in the others. Renyi accounting (Mironov, 2017) by
-    Google's dp-accounting. Choose `delta` well below 1 / `users`. Titles and the number of users are taken
-    for public. Raises `MissingDependencyError` without dp-accounting.
+    The privacy unit is one user with all their events, added or removed. A step samples users with equal
+    probability (Poisson sampling), takes one example of each, clips its gradient to `clip`, and adds noise
+    before anything leaves the shop, so the guarantee requires no trust in others. Renyi accounting (Mironov,
+    2017) by Google's dp-accounting. Choose `delta` well below 1 / `users`. Titles and the number of users are
+    assumed to be public. Raises `MissingDependencyError` without dp-accounting.
     """
     if config.noise == 0:
         return float("inf")

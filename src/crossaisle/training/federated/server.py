@@ -1,4 +1,4 @@
-"""`federate`: rounds of updates become one model. It sees updates and numbers of users, nothing else."""
+"""`federate`: aggregates rounds of updates into one model. It sees only updates and numbers of users."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from crossaisle.training.federated.config import FederatedConfig, Rule
 from crossaisle.training.federated.participant import Sender
 
 FEWEST = 3
-"""Shops from which on one that lies can be told from the others."""
+"""Minimum number of shops for a robust rule to outvote a malicious one."""
 
 
 @dataclass(frozen=True)
 class Federated:
-    """What came of it."""
+    """Result of federated training."""
 
     adapter: Adapter
     lengths: Floats
-    """float32 (rounds, shops): norms of the updates as they came, before they were cut."""
+    """float32 (rounds, shops): norms of the updates as received, before clipping."""
 
 
 def federate(
@@ -36,10 +36,10 @@ def federate(
     start: Adapter | None = None,
     say: Say = silent,
 ) -> Federated:
-    """Federated averaging (McMahan et al., AISTATS 2017), from `start` or the identity on.
+    """Federated averaging (McMahan et al., AISTATS 2017), starting from `start` or the identity.
 
-    Raises `ConfigError` where a robust rule has fewer than three shops, and `DataError` for an update of a
-    wrong shape. An update with a number that is not finite counts as none.
+    Raises `ConfigError` if a robust rule has fewer than three shops, and `DataError` for an update of the
+    wrong shape. An update with a non-finite number is treated as zero.
     """
     if not shops:
         raise ConfigError("federate: no shop takes part")
@@ -56,9 +56,9 @@ def federate(
 
 
 def combined(updates: Floats, sizes: np.ndarray, rule: Rule, largest: float) -> Floats:
-    """float32 (d, d) from updates float32 (shops, d, d); `sizes` are the weights of a mean.
+    """float32 (d, d): the aggregate of updates float32 (shops, d, d); `sizes` are weights for the mean.
 
-    `largest`: as `FederatedConfig.largest_update`.
+    `largest`: see `FederatedConfig.largest_update`.
     """
     length = np.linalg.norm(updates, axis=(1, 2))
     if largest:
@@ -67,7 +67,7 @@ def combined(updates: Floats, sizes: np.ndarray, rule: Rule, largest: float) -> 
     if rule == "median":
         out = np.median(updates, axis=0)
     elif rule == "trimmed_mean":
-        out = stats.trim_mean(updates, 1.5 / len(updates), axis=0)  # one of each end
+        out = stats.trim_mean(updates, 1.5 / len(updates), axis=0)  # drops one at each end
     else:
         out = np.average(updates, axis=0, weights=sizes)
     made: Floats = out.astype(np.float32)

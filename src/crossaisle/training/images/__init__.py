@@ -1,1 +1,1 @@
-"""Image encoders, and the map from pictures to titles."""
+"""Export of image encoders, and training of the alignment of pictures with titles."""

@@ -1,4 +1,4 @@
-"""Contrastive training of an `Alignment`: a picture and its own title are pulled together.
+"""Contrastive training of an `Alignment`: pulls each picture and its own title together.
 
 Symmetric InfoNCE (Radford et al., CLIP, ICML 2021) over two linear maps on frozen vectors.
 """
@@ -21,19 +21,19 @@ from crossaisle.progress import bar
 
 @dataclass(frozen=True, kw_only=True)
 class AlignConfig:
-    """How an alignment is trained."""
+    """Settings for training an alignment."""
 
     space: int = 256
-    """Dimensions of the common space, per head."""
+    """Dimension of the common space, per head."""
     heads: int = 1
-    """Pairs of maps trained from different seeds and averaged."""
+    """Number of pairs of maps, trained from different seeds and averaged."""
     epochs: int = 40
     batch: int = 512
     learning_rate: float = 2e-3
     weight_decay: float = 0.1
     dropout: float = 0.3
     temperature: float = 0.07
-    """At the start; it is learned."""
+    """Initial value; the temperature is learned."""
     seed: int = 0
 
 
@@ -45,10 +45,11 @@ def train_alignment(
     *,
     progress: bool = False,
 ) -> Alignment:
-    """Pairs of rows, float32 (n, d) and (n, e), to maps into one space.
+    """Learns maps into one space from pairs of rows, float32 (n, d) and (n, e).
 
-    `groups` names what a pair is of (its title, say): others of a batch with the same name are no
-    negatives. Pairs with a row of zeros on either side are left out. `ConfigError` below two pairs.
+    `groups` identifies what a pair shows (by its title, say): other pairs of the same group in a batch are
+    not used as negatives. Pairs with a row of zeros on either side are left out. `ConfigError` for fewer than
+    two pairs.
     """
     config = config or AlignConfig()
     whole = np.flatnonzero(np.any(images, axis=1) & np.any(texts, axis=1))

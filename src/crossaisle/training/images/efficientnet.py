@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in torch, for one purpose: to become an ONNX file that is served without torch.
+"""EfficientNet-Lite0 in torch, needed only to export it as an ONNX file that is served without torch.
 
 Tan and Le, EfficientNet, ICML 2019; the Lite variant has ReLU6 and no squeeze-and-excitation.
 """
@@ -16,8 +16,9 @@ from crossaisle.training.export.onnx import quietly
 SIZE = 224
 FLOOR = 0.999
 STAGES = (2, 4, 10, 15)
-"""Blocks whose pooled channels are given beside the last layer: early ones hold colour and texture."""
-_BLOCKS = (  # (how many, kernel, first stride, expansion, channels)
+"""Blocks whose pooled channels are output in addition to the last layer: early ones capture colour and
+texture."""
+_BLOCKS = (  # (repeats, kernel, first stride, expansion, channels)
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -29,7 +30,8 @@ _BLOCKS = (  # (how many, kernel, first stride, expansion, channels)
 
 
 class _Same(nn.Conv2d):
-    """A convolution padded as TensorFlow pads even sizes: more to the right and below when it strides."""
+    """A convolution with TensorFlow's "same" padding: for even sizes and strides, more on the right and
+    below."""
 
     def __init__(self, inside: int, outside: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(inside, outside, kernel, stride, groups=groups, bias=False)
@@ -46,7 +48,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class _Block(nn.Module):
-    """Inverted residual: widen, look at each channel by itself, narrow."""
+    """Inverted residual block: expansion, depthwise convolution, projection."""
 
     def __init__(self, inside: int, outside: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -98,7 +100,7 @@ class EfficientNetLite0(nn.Module):
 
     @classmethod
     def load(cls, file: Path) -> EfficientNetLite0:
-        """The published `.pth`; `FetchError` when the file is another model or damaged."""
+        """Loads the published `.pth`; `FetchError` if the file is another model or damaged."""
         model = cls()
         try:
             model.load_state_dict(torch.load(file, weights_only=True, map_location="cpu"))
@@ -109,9 +111,9 @@ class EfficientNetLite0(nn.Module):
 
 
 def convert(checkpoint: Path, target: Path) -> float:
-    """Writes the checkpoint as ONNX with inputs `pixels` and outputs `final` and `stages`.
+    """Exports the checkpoint to ONNX with input `pixels` and outputs `final` and `stages`.
 
-    Returns the lowest cosine between the vectors of both; `ArtifactError` below .999.
+    Returns the lowest cosine between vectors of both; `ArtifactError` if below .999.
     """
     import onnxruntime
 

@@ -1,4 +1,4 @@
-"""`pull_image_encoder`: the published picture weights become `model.onnx` in the cache, once."""
+"""`pull_image_encoder`: converts the published image weights to `model.onnx` in the cache, once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crossaisle.training.torch_library import require
 
 
 def pull_image_encoder() -> Path:
-    """The folder with `model.onnx`, fetched and converted first where necessary; conversion needs torch."""
+    """The folder with `model.onnx`; downloaded and converted if necessary, and the conversion needs torch."""
     folder = pull(IMAGE)
     target = folder / ONNX_FILES[0]
     if target.is_file():

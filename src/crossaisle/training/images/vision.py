@@ -1,4 +1,4 @@
-"""`export_vision`: any image model of transformers becomes a folder that looks at pictures without torch."""
+"""`export_vision`: exports an image model of transformers to a folder that encodes pictures without torch."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from crossaisle.training.text.backbone import read_checkpoint
 from crossaisle.training.torch_library import require
 
 PREPROCESSOR = "preprocessor_config.json"
-_CHECKED = 4  # pictures of noise on which the file is compared with the model
+_CHECKED = 4  # pictures of noise with which the file is compared to the model
 
 
 def export_vision(name: str | Path, out: str | Path) -> float:
-    """Writes `model.onnx` and `picture.json` for `VisionEncoder`, atomically; returns their mean cosine.
+    """Writes `model.onnx` and `picture.json` for `VisionEncoder`, atomically; returns the mean cosine of both
+    models.
 
-    `name` is a folder with a checkpoint or "owner/name" on the hub: CLIP and SigLIP give their picture
-    vectors, ViT-like models that of the first token, convolutional ones the mean over the picture. timm
-    checkpoints need timm installed. Raises `FetchError` and `ArtifactError`.
+    `name`: a folder with a checkpoint, or "owner/name" on the hub. The vector of CLIP and SigLIP is their
+    image embedding, that of ViT-like models the first token, that of convolutional ones the mean over the
+    picture. timm checkpoints need timm installed. Raises `FetchError` and `ArtifactError`.
     """
     require("exporting an image model")
     from transformers import AutoModel
@@ -85,7 +86,7 @@ def _folder(name: str) -> Path:
 
 
 def _preparation(folder: Path, config: Any) -> dict[str, Any]:
-    """`size`, `mean` and `std` that a model was trained with."""
+    """The `size`, `mean` and `std` that the model expects."""
     file = folder / PREPROCESSOR
     try:
         given = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

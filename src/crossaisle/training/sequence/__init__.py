@@ -1,1 +1,1 @@
-"""Learning a `SequenceTransformer` with torch; what comes out serves without it."""
+"""Training of `SequenceTransformer` and `TwoTower` with torch; the results are served without it."""

@@ -1,4 +1,4 @@
-"""`HeldOut`: the newest events of some users, by which the best pass is found."""
+"""`HeldOut`: the newest events of some users, held out to select the best epoch."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.training.sequence.windows import Batch, Ints, Windows
 
 MOST = 2000
-"""Users at most."""
+"""Maximum number of users."""
 SHARE = 0.1
-"""Of all users, at most."""
+"""Maximum share of all users."""
 K = 10
 _AT_ONCE = 256
 
 
 class HistoryNetwork(nn.Module):
-    """What histories come to, and what that says of the items that are learned."""
+    """Encodes histories, and scores the learned items."""
 
     @abstractmethod
     def read(self, batch: Batch) -> Tensor:
-        """float32 (events, dimensions): what each event of windows and those before it come to."""
+        """float32 (events, dimensions): the state after each event of the windows, given those before it."""
 
     @abstractmethod
     def scores(self, meaning: Tensor) -> Tensor:
-        """float32 (n, items learned)."""
+        """Scores of all learned items, float32 (n, items learned)."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Windows whose last answer was held out, and the items of each history up to it."""
+    """Windows whose last target is held out, and the items of each history up to it."""
 
     windows: Windows
     had: list[Ints]
@@ -44,7 +44,7 @@ class HeldOut:
     def of(
         cls, histories: Histories, place: Ints, length: int, rng: np.random.Generator
     ) -> tuple[Histories, HeldOut | None]:
-        """The histories without what is held out. None where no history has three events."""
+        """The histories without the held-out events. None if no history has three events."""
         long = np.flatnonzero(histories.lengths > 2)
         chosen = rng.permutation(long)[: min(MOST, int(SHARE * len(histories)) + 1)]
         if not len(chosen):
@@ -59,9 +59,9 @@ class HeldOut:
 
     @torch.no_grad()
     def quality(self, network: HistoryNetwork) -> float:
-        """NDCG@10 among all items but those that a history has already, its answer excepted.
+        """NDCG@10 over all items except those already in the history, unless they are the target.
 
-        A mean over the answers, each of which counts as its kind does.
+        A mean over the targets, weighted by their event kinds.
         """
         network.eval()
         gains: list[npt.NDArray[np.float64]] = []

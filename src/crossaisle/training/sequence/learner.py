@@ -1,4 +1,4 @@
-"""`learn`: the arrays of a `SequenceTransformer` from a shop's events."""
+"""`learn`: trains a `SequenceTransformer` on a shop's events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crossaisle.training.sequence.windows import Batch, Ints
 
 
 def learn(model: SequenceTransformer, dataset: Dataset) -> Arrays:
-    """Learned arrays by name; sets `model.stop` where it was None. On a GPU where there is one."""
+    """Learned arrays by name; sets `model.stop` if it was None. Uses a GPU if available."""
     device = device_of("auto")
     counts = dataset.item_counts
     most = np.argsort(-counts, kind="stable")[: model.max_items]
@@ -52,9 +52,9 @@ def learn(model: SequenceTransformer, dataset: Dataset) -> Arrays:
 
 
 def _loss(block: Block, batch: Batch, negatives: int, rng: np.random.Generator) -> Tensor:
-    """Cross-entropy of the answers under a softmax over all items, or over an even draw of wrong ones.
+    """Cross-entropy of the targets under a softmax over all items, or over uniformly sampled negatives.
 
-    A mean in which each answer counts as its kind does.
+    The mean is weighted by the targets' event kinds.
     """
     items, there, answers, weight, worth = map(block.here, batch)
     n = len(block.bias)
@@ -62,7 +62,7 @@ def _loss(block: Block, batch: Batch, negatives: int, rng: np.random.Generator) 
         each = F.cross_entropy(block.scores(block.read(batch)), answers, reduction="none")
         return _mean(each, worth)
     wrong = block.here(rng.choice(n, negatives, replace=False))
-    # Looked up at once: each look-up has a gradient as large as all vectors.
+    # One lookup for all: the gradient of each lookup is as large as the embedding table.
     rows = torch.cat([items.flatten(), answers, wrong])
     sizes = [items.numel(), len(answers), negatives]
     read, of_answers, of_wrong = torch.split(F.embedding(rows, block.vectors), sizes)
@@ -75,10 +75,10 @@ def _loss(block: Block, batch: Batch, negatives: int, rng: np.random.Generator) 
 
 
 def _mean(each: Tensor, worth: Tensor) -> Tensor:
-    """float32 (): of losses (events,), by what each answer counts."""
+    """float32 (): mean of losses (events,), weighted by `worth`."""
     return (each * worth).sum() / worth.sum()
 
 
 def _cold_bias(bias: Floats, counts: Ints) -> float:
-    """An item without events is taken for one of those with the fewest."""
+    """The bias of items without events: that of items with the fewest."""
     return float(bias[counts == counts.min()].mean())

@@ -1,4 +1,4 @@
-"""The block of a `SequenceTransformer` in torch, every place of a window at once."""
+"""The block of a `SequenceTransformer` in torch; processes all positions of a window at once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from crossaisle.training.sequence.held_out import HistoryNetwork
 from crossaisle.training.sequence.windows import Batch
 
 SHARP = 3.0
-"""Scale of the last norm at the start: at 1 the softmax over thousands of items can tell none apart."""
+"""Initial scale of the last norm: at 1, the softmax over thousands of items is too flat to learn from."""
 
 
 class Block(HistoryNetwork):
-    """Item vectors and places, causal attention, a hidden layer; pre-norm."""
+    """Item and position embeddings, causal attention, a hidden layer; pre-norm."""
 
     def __init__(self, model: SequenceTransformer, start: Tensor) -> None:
-        """`start`: float32 (n, dimensions), item vectors."""
+        """`start`: initial item vectors, float32 (n, dimensions)."""
         super().__init__()
         d = model.dimensions
         self.heads, self.rate = model.heads, model.dropout
@@ -43,20 +43,20 @@ class Block(HistoryNetwork):
             nn.init.zeros_(layer.bias)
 
     def here(self, array: np.ndarray) -> Tensor:
-        """An array as a tensor, where the block computes."""
+        """An array as a tensor on the block's device."""
         return torch.from_numpy(array).to(self.vectors.device)
 
     def read(self, batch: Batch) -> Tensor:
-        """`forward` of windows."""
+        """`forward` for windows."""
         items, there, weight = map(self.here, (batch.items, batch.there, batch.weight))
         return self(F.embedding(items, self.vectors), there, weight)  # type: ignore[no-any-return]
 
     def forward(self, vectors: Tensor, there: Tensor, weight: Tensor) -> Tensor:
-        """float32 (number of events, dimensions): what each event and those before it come to.
+        """float32 (number of events, dimensions): the state after each event, given those before it.
 
-        `vectors` float32 (n, width, dimensions): those of the events' items, the newest in the last column;
-        `there` bool (n, width): which are events, and not the padding before them; `weight` float32
-        (n, width), above 0 and at most 1: an event's vector and its share of attention count so much.
+        `vectors` float32 (n, width, dimensions): item vectors of the events, newest in the last column;
+        `there` bool (n, width): True for events, False for the padding before them; `weight` float32 (n,
+        width), above 0 and at most 1: factor of an event's vector and of its attention.
         """
         age = torch.arange(vectors.shape[1] - 1, -1, -1, device=vectors.device)
         x = self._drop(vectors * weight[:, :, None] + self.places[age])  # (n, width, d)
@@ -73,7 +73,7 @@ class Block(HistoryNetwork):
             for layer in (self.query, self.key, self.value)
         )
         before = torch.ones(width, width, dtype=torch.bool, device=x.device).tril()
-        # Padding looks at itself, so that no row of the softmax is empty.
+        # Padding attends to itself, so that no row of the softmax is empty.
         seen = (before & there[:, None, :]) | torch.eye(width, dtype=torch.bool, device=x.device)
         counted = torch.where(seen, torch.log(weight)[:, None, :], -torch.inf)
         rate = self.rate if self.training else 0.0
@@ -85,11 +85,11 @@ class Block(HistoryNetwork):
         return F.dropout(x, self.rate, self.training)
 
     def scores(self, meaning: Tensor) -> Tensor:
-        """float32 (n, n_items)."""
+        """Scores of all learned items, float32 (n, n_items)."""
         return torch.addmm(self.bias, meaning, self.vectors.T)
 
     def arrays(self) -> Arrays:
-        """What `SequenceTransformer` keeps, but for the item vectors and their biases."""
+        """The arrays of a `SequenceTransformer`, except item vectors and their biases."""
 
         def affine(layer: nn.Linear) -> np.ndarray:
             return np.vstack([layer.weight.detach().cpu().numpy().T, layer.bias.detach().cpu().numpy()])

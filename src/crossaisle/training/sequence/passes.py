@@ -1,4 +1,4 @@
-"""Passes over the windows of a shop: what every model that reads histories is learned by."""
+"""The training loop over a shop's windows, shared by all models that read histories."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from crossaisle.training.sequence.held_out import HeldOut, HistoryNetwork
 from crossaisle.training.sequence.windows import Batch, Ints, Windows
 
 FEWEST_STEPS = 25
-"""Steps per pass at least: in a small shop the windows are gone through several times."""
+"""Minimum number of steps per pass: small shops go through their windows several times."""
 LAST_RATE = 0.1
-"""The learning rate falls along a line, pass by pass, to about this share."""
+"""The learning rate decays linearly from pass to pass to about this share."""
 FLOOR = 0.05
-"""This quantile of all scores becomes 0, which is what an item without a score counts as in a blend."""
+"""This quantile of all scores is mapped to 0, the value of an item without a score in a blend."""
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Material:
-    """What there is to learn from."""
+    """The training data."""
 
     place: Ints
-    """int64 (n_items,): the number under which an item is learned; -1: not at all."""
+    """int64 (n_items,): index of each learned item; -1: not learned."""
     windows: Windows
     held: HeldOut | None
-    """None where the number of passes is known."""
+    """None if the number of passes is already known."""
 
     @classmethod
     def of(cls, model: HistoryVectors, dataset: Dataset, items: Ints, rng: np.random.Generator) -> Material:
-        """`items`: the rows of those that are learned."""
+        """`items`: rows of the learned items."""
         place = np.full(dataset.n_items, -1, np.int64)
         place[items] = np.arange(len(items))
         histories = dataset.histories()
@@ -56,10 +56,10 @@ def train(
     material: Material,
     rng: np.random.Generator,
 ) -> None:
-    """Passes until the last one that counts; sets `model.stop` where it was None.
+    """Trains for `model.stop` passes, or for `model.epochs` if that is None; then sets it to the best pass.
 
-    `groups`: parameters and learning rates, as AdamW takes them. With `material.held` the network ends as it
-    was at its best.
+    `groups`: parameters and learning rates, as for AdamW. With `material.held`, the network ends with the
+    weights of its best pass.
     """
     optimizer = torch.optim.AdamW(groups, fused=True)
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -89,7 +89,7 @@ def train(
 
 
 def floor_of(network: HistoryNetwork, windows: Windows, rng: np.random.Generator) -> float:
-    """The quantile `FLOOR` of the scores of some windows."""
+    """The quantile `FLOOR` of the scores in some windows."""
     some = rng.permutation(len(windows))[:128]
     batch = windows.batch(some)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Where item vectors start: the leading directions of what is known of the texts."""
+"""Initial item vectors: the leading principal directions of the items' texts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from crossaisle.models.dense.leading import leading_axes
 
 Ints = npt.NDArray[np.int64]
 NORM = 0.04
-"""Of a vector at the start, times the root of its length."""
+"""Root mean square of an initial vector's components; its norm is `NORM` times the root of its dimension."""
 RIDGE = 0.1
 """L2 penalty as a share of the mean squared direction."""
 LEAST_SHARE = 1e-4
-"""Directions with less than this share of the strongest one's variance carry noise and are not blown up."""
+"""Directions with less than this share of the largest variance are mostly noise and are not amplified."""
 _BESIDE, _ROUNDS = 16, 6
-"""Directions beside the wanted ones, and rounds, of the search for singular vectors."""
+"""Oversampling and iterations of the randomised search for singular vectors."""
 
 
 def text_directions(dataset: Dataset, encoder: str, dimensions: int) -> Floats:
-    """float32 (n_items, dimensions), rows of unit length; zeros where an item has no text.
+    """float32 (n_items, dimensions), rows of unit length; zeros for items without a text.
 
-    `encoder` as in `SequenceTransformer.encoder`; "random" gives zeros throughout.
+    `encoder`: see `SequenceTransformer.encoder`; "random" gives all zeros.
     """
     if encoder == "random":
         return np.zeros((dataset.n_items, dimensions), np.float32)
@@ -40,7 +40,7 @@ def text_directions(dataset: Dataset, encoder: str, dimensions: int) -> Floats:
 
 
 def _whitened(vectors: Floats, dimensions: int) -> Floats:
-    """The first principal directions, each with the same variance."""
+    """The leading principal components, each scaled to the same variance."""
     there = np.flatnonzero(vectors.any(axis=1))
     out = np.zeros((len(vectors), dimensions), np.float32)
     if not len(there):
@@ -55,7 +55,7 @@ def _whitened(vectors: Floats, dimensions: int) -> Floats:
 
 
 def _of_words(words: sparse.csr_matrix, dimensions: int) -> Floats:
-    """The same for sparse rows, which are too wide to be centred: their leading singular vectors."""
+    """The same for sparse rows, which are too wide to be centred: their leading left singular vectors."""
     d = min(dimensions, *words.shape)
     out = np.zeros((words.shape[0], dimensions), np.float32)
     if not words.nnz:
@@ -70,17 +70,18 @@ def _of_words(words: sparse.csr_matrix, dimensions: int) -> Floats:
 
 
 def starting_vectors(texts: Floats, rng: np.random.Generator) -> Floats:
-    """float32 (n, d): directions of texts, and random ones for items without a text, all of one norm."""
+    """float32 (n, d): text directions, and random ones for items without a text, all of the same norm."""
     n, d = texts.shape
     random = unit_rows(rng.standard_normal((n, d)).astype(np.float32))
     return np.where(texts.any(axis=1, keepdims=True), texts, random) * np.float32(NORM * np.sqrt(d))
 
 
 def moved_by_text(start: Floats, texts: Floats, learned: Floats, warm: Ints, counts: Ints) -> Floats:
-    """float32 (n_items, d): what a vector would have become, told from its text; zeros where there is none.
+    """float32 (n_items, d): vectors of unseen items, predicted from their texts; zeros for items without a
+    text.
 
-    Ridge regression of how far each learned vector moved on where it started, items weighted by the root of
-    their events. `learned` float32 (len(warm), d), `counts` int64 (n_items,).
+    Ridge regression of the change of each learned vector on its initial value, with items weighted by the
+    square root of their events. `learned` float32 (len(warm), d), `counts` int64 (n_items,).
     """
     known: npt.NDArray[np.bool_] = np.any(texts, axis=1)
     of_text = known[warm]

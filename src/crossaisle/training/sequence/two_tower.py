@@ -1,4 +1,4 @@
-"""`learn`: the arrays of a `TwoTower` from a shop's texts and events."""
+"""`learn`: trains a `TwoTower` on a shop's texts and events."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from crossaisle.training.sequence.windows import Batch, Ints
 from crossaisle.training.text.objectives import in_batch_softmax
 
 AGE = 0.5
-"""How much an event's logit falls with each newer one, at the start."""
+"""Initial decrease of an event's logit per newer event."""
 
 
 class TwoTowerNetwork(HistoryNetwork):
-    """Both towers, every place of a window at once."""
+    """Both towers; processes all positions of a window at once."""
 
     def __init__(self, model: TwoTower, texts: Tensor) -> None:
-        """`texts`: float32 (n, d), rows of unit length: of the items that are learned from."""
+        """`texts`: float32 (n, d), rows of unit length, of the items learned from."""
         super().__init__()
         d = texts.shape[1]
         self.rate, self.temperature = model.dropout, model.temperature
@@ -42,7 +42,7 @@ class TwoTowerNetwork(HistoryNetwork):
         self.values = nn.Parameter(torch.zeros(model.heads, d, d))
         self.inner, self.outer = nn.Linear(d, model.hidden), nn.Linear(model.hidden, d)
         self.norm = nn.LayerNorm(d, eps=NORM_EPS)
-        with torch.no_grad():  # so that the start is the similarity with the newest texts
+        with torch.no_grad():  # so that the initial score is the similarity with the newest texts
             self.item_map.weight.copy_(torch.eye(d))
             self.values.copy_(torch.eye(d).expand_as(self.values) / model.heads)
         for layer in (self.item_outer, self.outer):
@@ -55,13 +55,14 @@ class TwoTowerNetwork(HistoryNetwork):
         return F.normalize(self.item_map(texts) + self.item_outer(hidden), dim=-1)
 
     def histories(self, batch: Batch) -> Tensor:
-        """float32 (events, d): what each event and those before it come to, rows of unit length."""
+        """float32 (events, d): history vectors after each event, given those before it; rows of unit
+        length."""
         items, there, weight = map(self._here, (batch.items, batch.there, batch.weight))
         x = torch.zeros(*items.shape, self.texts.shape[1], device=items.device)
         x[there] = self.items(self.texts[items[there]])  # (n, width, d)
         width = items.shape[1]
         place = torch.arange(width, device=items.device)
-        age = place[:, None] - place[None, :]  # of the event in the column, seen from the one in the row
+        age = place[:, None] - place[None, :]  # of the event in the column, relative to that in the row
         logits = x @ self.queries.T + torch.log(weight)[:, :, None]  # (n, width, heads)
         by_age = self.ages[age.clamp(min=0)]  # (width, width, heads)
         seen = (age >= 0) & (there[:, None, :] | (age == 0))
@@ -78,13 +79,13 @@ class TwoTowerNetwork(HistoryNetwork):
         return meaning @ self.items(self.texts).T
 
     def loss(self, batch: Batch, often: Tensor) -> Tensor:
-        """A mean over the answers, each of which counts as its kind does.
+        """The mean loss of the targets, weighted by their event kinds.
 
-        `often` float32 (n,): how likely each item is to be the answer to one event.
+        `often` float32 (n,): probability of each item to be the target of an event.
         """
         answers, worth = self._here(batch.answers), self._here(batch.worth)
         candidates, own = torch.unique(answers, return_inverse=True)
-        drawn = -torch.expm1(-often[candidates] * len(answers))  # how likely to be in this batch
+        drawn = -torch.expm1(-often[candidates] * len(answers))  # probability of being in this batch
         return in_batch_softmax(
             self.histories(batch),
             self.items(self.texts[candidates]),
@@ -96,7 +97,7 @@ class TwoTowerNetwork(HistoryNetwork):
         )
 
     def arrays(self) -> Arrays:
-        """What `TwoTower` keeps, but for the item vectors."""
+        """The arrays of a `TwoTower`, except the item vectors."""
 
         def affine(layer: nn.Linear) -> np.ndarray:
             return np.vstack([layer.weight.detach().cpu().numpy().T, layer.bias.detach().cpu().numpy()])
@@ -119,7 +120,7 @@ class TwoTowerNetwork(HistoryNetwork):
 
 
 def learn(model: TwoTower, dataset: Dataset) -> Arrays:
-    """Learned arrays by name; sets `model.stop` where it was None. On a GPU where there is one."""
+    """Learned arrays by name; sets `model.stop` if it was None. Uses a GPU if available."""
     device = device_of("auto")
     rng = np.random.default_rng(model.seed)
     texts = text_directions(dataset, model.encoder, model.dimensions)
@@ -139,7 +140,8 @@ def learn(model: TwoTower, dataset: Dataset) -> Arrays:
 
 
 def _often(material: Material, n: int) -> Tensor:
-    """float32 (n,): each item's share of all answers; of one that is none, half that of one answer."""
+    """float32 (n,): each item's share of all targets; for an item that is never a target, half that of one
+    target."""
     windows = material.windows
     counts = np.full(n, 0.5, np.float32)
     for first, last in zip(windows.first.tolist(), windows.last.tolist(), strict=True):
@@ -149,7 +151,7 @@ def _often(material: Material, n: int) -> Tensor:
 
 @torch.no_grad()
 def _vectors(network: TwoTowerNetwork, texts: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-    """float32 (n_items, d): of every item with a text, learned from or not; zeros for the others."""
+    """float32 (n_items, d): vectors of all items with a text, learned from or not; zeros for the others."""
     out = np.zeros_like(texts)
     rows = torch.from_numpy(texts[known]).to(network.texts.device)
     out[known] = network.items(rows).cpu().numpy()

@@ -1,4 +1,4 @@
-"""Windows of histories as batches: the newest event in the last column, those of like length together."""
+"""Windows of histories in batches of similar length, with the newest event in the last column."""
 
 from __future__ import annotations
 
@@ -13,45 +13,44 @@ from crossaisle.data.history import Floats, Histories
 
 Ints = npt.NDArray[np.int64]
 _SORTED = 24
-"""Batches that are sorted by length together: little padding, and still a new order each pass."""
+"""Number of batches sorted by length together: little padding, and still a new order in each pass."""
 
 
 class Batch(NamedTuple):
-    """Windows side by side."""
+    """Windows padded to the same width."""
 
     items: Ints
     """int64 (b, width): the newest event in the last column."""
     there: npt.NDArray[np.bool_]
-    """bool (b, width): which are events, and not the padding before them."""
+    """bool (b, width): True for events, False for the padding before them."""
     answers: Ints
-    """int64 (events,): what follows each event, in the order of `there`."""
+    """int64 (events,): the item that follows each event, in the order of `there`."""
     weight: Floats
-    """float32 (b, width): of each event as a share of the strongest of its history; 1 for padding."""
+    """float32 (b, width): weight of each event relative to the largest in its history; 1 for padding."""
     worth: Floats
-    """float32 (events,): what each answer counts; 1 where all events are alike."""
+    """float32 (events,): weight of each target; 1 if all events are alike."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Parts of histories, each up to `length` events and the ones that follow them.
+    """Parts of histories, each with up to `length` events and the events that follow these.
 
-    `first`, `last` int64 (n,): the events `item[first:last]` are read, `item[first + 1 : last + 1]` are the
-    right answers.
+    `first`, `last` int64 (n,): the inputs are `item[first:last]`, the targets `item[first + 1 : last + 1]`.
     """
 
     item: Ints
     first: Ints
     last: Ints
     weight: Floats
-    """float32 (nnz,): how much each event of the histories counts among those that are read."""
+    """float32 (nnz,): weight of each event of the histories as input."""
     worth: Floats
-    """float32 (nnz,): how much each event counts as an answer."""
+    """float32 (nnz,): weight of each event as a target."""
 
     @classmethod
     def of(cls, histories: Histories, place: Ints, length: int) -> Windows:
-        """Cuts histories from their ends, so that every event but a first one is once an answer.
+        """Cuts histories from their ends, so that every event except the first is a target once.
 
-        `place` int64 (n_items,): the number under which an item is learned.
+        `place` int64 (n_items,): index of each learned item.
         """
         first, last = [], []
         start, end = histories.indptr[:-1], histories.indptr[1:] - 1
@@ -69,7 +68,7 @@ class Windows:
 
     @classmethod
     def between(cls, histories: Histories, place: Ints, first: Ints, last: Ints) -> Windows:
-        """Windows of histories whose ends are given; events count as their kinds do."""
+        """Windows of histories with given bounds; events are weighted by their kinds."""
         alike = np.ones(len(histories.item), np.float32)
         weight, worth = histories.relative.weight, histories.weight
         return cls(
@@ -85,11 +84,11 @@ class Windows:
 
     @property
     def lengths(self) -> Ints:
-        """int64 (n,): events read."""
+        """int64 (n,): number of input events."""
         return self.last - self.first
 
     def batches(self, size: int, most: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """All windows in a new order, or as many as have `most` events."""
+        """All windows in a new order, or as many of them as contain `most` events."""
         order = rng.permutation(len(self))
         order = order[: int(np.searchsorted(np.cumsum(self.lengths[order]), most)) + 1]
         together = [order[i : i + size * _SORTED] for i in range(0, len(order), size * _SORTED)]
@@ -101,7 +100,7 @@ class Windows:
             yield self.batch(chosen[at])
 
     def batch(self, rows: Ints) -> Batch:
-        """Some windows side by side."""
+        """Some windows padded to the same width."""
         length = self.lengths[rows]
         width = int(length.max())
         offset = np.arange(width)[None, :] - (width - length)[:, None]

@@ -1,1 +1,1 @@
-"""Text encoders that learn a shop: LoRA, full fine-tuning and continued pre-training."""
+"""Adapts text encoders to a shop: LoRA, full fine-tuning and continued pretraining."""

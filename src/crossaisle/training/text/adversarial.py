@@ -1,4 +1,5 @@
-"""Adversarial training: token vectors moved a little against the loss, parameters trained on both."""
+"""Adversarial training: perturbs token vectors against the loss, and trains on both the plain and perturbed
+loss."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ from torch import Tensor, nn
 
 
 class Perturbation:
-    """Adds a learned offset to what the token-embedding layer gives out, one per text of the batch.
+    """Adds a perturbation to the output of the token-embedding layer, one per text of the batch.
 
-    Miyato et al., Adversarial Training Methods for Semi-Supervised Text Classification (ICLR 2017);
-    Madry et al. (ICLR 2018).
+    Miyato et al., Adversarial Training Methods for Semi-Supervised Text Classification (ICLR 2017); Madry et
+    al. (ICLR 2018).
     """
 
     def __init__(self, embeddings: nn.Module) -> None:
@@ -29,14 +30,14 @@ class Perturbation:
         return output + self.offset
 
     def close(self) -> None:
-        """Takes the hook off again."""
+        """Removes the hook."""
         self._handle.remove()
 
     def backward(self, loss: Callable[[], Tensor], *, epsilon: float, steps: int) -> Tensor:
         """Accumulates the gradients of the plain and of the perturbed loss; returns the plain loss.
 
-        `loss` runs the model on the same batch each time. `steps` = 1 is FGM, more is PGD with steps of
-        `1.5 * epsilon / steps`, kept within `epsilon` of the text's own vectors.
+        `loss` runs the model on the same batch each time. `steps` = 1 is FGM; more is PGD with steps of `1.5
+        * epsilon / steps`, projected to within `epsilon` of the unperturbed vectors.
         """
         self._watching, self.offset = True, None
         try:

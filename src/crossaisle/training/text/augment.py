@@ -1,4 +1,4 @@
-"""Random changes of texts, so that a model does not memorise them."""
+"""Random augmentation of texts, against memorisation."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from crossaisle.train_config import TrainConfig
 
 PARTS = ". "
-"""What `Dataset.item_texts` puts between title, brand, category and attributes."""
+"""Separator that `Dataset.item_texts` puts between title, brand, category and attributes."""
 
 
 def augment(text: str, config: TrainConfig, rng: np.random.Generator) -> str:
-    """The text with parts shuffled, neighbouring spans swapped and words left out, as `config` says.
+    """The text with parts shuffled, neighbouring spans swapped and words dropped, as configured.
 
     At least one word stays. Word dropout and span swap after Wei and Zou, EDA (EMNLP 2019).
     """

@@ -41,14 +41,14 @@ _POOLING_KEYS: dict[Pooling, str] = {
 }
 _WEIGHTS = "model.safetensors"
 _DENSE = Path("2_Dense")
-_CHARACTERS_PER_TOKEN = 64  # a 10 MB title is cut before it is tokenized
+_CHARACTERS_PER_TOKEN = 64  # a 10 MB title is truncated before tokenization
 
 
 class Backbone(nn.Module):
-    """Texts -> unit vectors. Mean, first-token or last-token pooling; padding always to the right.
+    """Texts -> unit vectors. Mean, first-token or last-token pooling; padding is always on the right.
 
-    Reimers and Gurevych, Sentence-BERT (EMNLP 2019); last-token pooling of decoders after Neelakantan
-    et al. (2022).
+    Reimers and Gurevych, Sentence-BERT (EMNLP 2019); last-token pooling of decoders after Neelakantan et al.
+    (2022).
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Backbone(nn.Module):
     ) -> None:
         """`model` is a transformers model, `tokenizer` a `tokenizers.Tokenizer`.
 
-        `projection` is a linear map of the pooled vector, as a trained head is one.
+        `projection`: a linear map applied to the pooled vector, such as a trained head.
         """
         super().__init__()
         self.projection = projection
@@ -84,9 +84,9 @@ class Backbone(nn.Module):
     ) -> Backbone:
         """A known name, a folder (`config.json`, weights, `tokenizer.json`) or "owner/name" on the hub.
 
-        `pooling` is read from `1_Pooling/config.json` when unset; without that file it is the mean for
-        encoders and the last token for decoders. `prefix` stands before every text; unset it is the
-        default prompt of `config_sentence_transformers.json`. Raises `FetchError`.
+        If unset, `pooling` is read from `1_Pooling/config.json`; without that file it is the mean for
+        encoders and the last token for decoders. `prefix` is put before every text; if unset, it is the
+        default prompt in `config_sentence_transformers.json`. Raises `FetchError`.
         """
         folder = folder_of(str(name))
         model, tokenizer = _read_model(folder), read_tokenizer(folder)
@@ -108,20 +108,20 @@ class Backbone(nn.Module):
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """Dimension of the vectors."""
         width = self.model.config.hidden_size if self.projection is None else self.projection.out_features
         return int(width)
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """The device of its weights."""
         device: torch.device = next(self.model.parameters()).device
         return device
 
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask`, int64 (n, longest), padded on the right.
 
-        An empty text becomes one padding token that is attended to, so that nothing divides by zero.
+        An empty text becomes one attended padding token, so that pooling does not divide by zero.
         """
         limit = self.max_tokens * _CHARACTERS_PER_TOKEN
         return self.pad(
@@ -129,7 +129,7 @@ class Backbone(nn.Module):
         )
 
     def pad(self, ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-        """The same for texts that are token ids already."""
+        """Like `tokenize`, for texts given as token ids."""
         rows = [list(row) or [self.pad_id] for row in ids]
         width = max((len(row) for row in rows), default=1)
         padded = torch.full((len(rows), width), self.pad_id, dtype=torch.long)
@@ -150,7 +150,8 @@ class Backbone(nn.Module):
         return nn.functional.normalize(self.pool(hidden, batch["attention_mask"]), dim=-1)
 
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """(n, width, h), (n, width) -> (n, d), padding left out, projected where there is a projection."""
+        """(n, width, h), (n, width) -> (n, d): pools without padding, then applies the projection if there is
+        one."""
         pooled = self._pool(hidden, mask)
         return pooled if self.projection is None else cast(Tensor, self.projection(pooled))
 
@@ -188,10 +189,10 @@ class Backbone(nn.Module):
         return found
 
     def save(self, folder: str | Path) -> None:
-        """`config.json`, `model.safetensors`, `tokenizer.json` and `1_Pooling/config.json` in `folder`.
+        """Saves `config.json`, `model.safetensors`, `tokenizer.json` and `1_Pooling/config.json` to `folder`.
 
-        With a projection also `2_Dense/`, with a prefix `config_sentence_transformers.json`, in the form
-        of sentence-transformers.
+        With a projection also `2_Dense/`, with a prefix `config_sentence_transformers.json`, both in the
+        format of sentence-transformers.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +208,7 @@ class Backbone(nn.Module):
             _save_projection(folder, self.projection)
 
     def fingerprint(self, folder: Path) -> str:
-        """Changes whenever a vector could change."""
+        """Changes whenever any vector could change."""
         weights = sha256(folder / _WEIGHTS)[:16]
         return "-".join(filter(None, ["torch", weights, self.pooling, str(self.max_tokens), self.prefix]))
 
@@ -219,7 +220,7 @@ def is_decoder(config: Any) -> bool:
 
 
 def _by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Texts of like length together, the longest first; padding included, `batch_tokens` per batch."""
+    """Batches texts of similar length, longest first, with `batch_tokens` per batch including padding."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
@@ -231,7 +232,7 @@ def _by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]
 
 
 def folder_of(name: str) -> Path:
-    """Where a checkpoint lies: of a known name, a local folder, or "owner/name" on the hub.
+    """The folder of a checkpoint: a known name, a local folder, or "owner/name" on the hub.
 
     Raises `FetchError`.
     """
@@ -262,14 +263,14 @@ def _read_model(folder: Path) -> Any:
         )
     model.config.use_cache = False
     if hasattr(model, "pooler"):
-        model.pooler = None  # never used: the vectors are pooled here
+        model.pooler = None  # unused: pooling is done in this class
     return model
 
 
 def read_checkpoint(folder: Path, kind: Any) -> Any:
-    """A transformers model in float32 from a local folder; `kind` is one of the library's Auto classes.
+    """Loads a transformers model in float32 from a local folder; `kind` is one of the library's Auto classes.
 
-    Raises `FetchError` when the folder holds none, a damaged one, or one of another architecture.
+    Raises `FetchError` if the folder contains no checkpoint, a damaged one, or one of another architecture.
     """
     from transformers.utils import logging
 
@@ -280,7 +281,7 @@ def read_checkpoint(folder: Path, kind: Any) -> Any:
         model, report = kind.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
         )
-    except Exception as error:  # transformers and safetensors raise a dozen types of their own
+    except Exception as error:  # transformers and safetensors raise a dozen exception types
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FetchError(f"{folder}: the checkpoint could not be loaded ({first})") from error
     missing = [key for key in report["missing_keys"] if "pooler" not in key]
@@ -301,7 +302,7 @@ def _saved_pooling(folder: Path) -> Pooling | None:
 
 
 def _saved_projection(folder: Path, width: int) -> nn.Linear | None:
-    """The `2_Dense` module of sentence-transformers, where it is plainly linear."""
+    """The `2_Dense` module of sentence-transformers, if it is purely linear."""
     if not (folder / _DENSE).is_dir():
         return None
     from safetensors.torch import load_file

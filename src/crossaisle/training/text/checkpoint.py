@@ -1,4 +1,4 @@
-"""Everything a killed training needs to go on as if nothing had happened."""
+"""Checkpoints: the state a killed training needs to resume exactly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILE = "state.safetensors"
 
 @dataclass
 class Progress:
-    """Where a training stands. Randomness needs no state: each step seeds itself from its number."""
+    """The progress of a training. Random state is not needed, as each step seeds itself from its number."""
 
     step: int = 0
     halvings: int = 0
@@ -59,9 +59,9 @@ def save(
 def restore(
     folder: Path, settings: Mapping[str, Any], model: nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Tensor]] | None:
-    """Puts a checkpoint's weights and optimiser back; returns its progress and best weights.
+    """Restores weights and optimizer from a checkpoint; returns its progress and best weights.
 
-    None where there is no checkpoint. Raises `ArtifactError` for a damaged one, or one of other settings.
+    None if there is no checkpoint. Raises `ArtifactError` if it is damaged or was made with other settings.
     """
     from safetensors.torch import load_file
 

@@ -1,4 +1,4 @@
-"""Decoders that ship as GGUF, the format of llama.cpp: unpacked once into an ordinary checkpoint."""
+"""Decoders shipped as GGUF, the format of llama.cpp: converted once to an ordinary checkpoint."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ KIND = "checkpoint"
 
 
 def gguf_name(name: str) -> str | None:
-    """The weight file of a known model that comes as GGUF; None for all other names."""
+    """The weight file of a known model in GGUF format; None for all other names."""
     known = REGISTRY.get(name)
     files = [f.name for f in known.files if f.name.endswith(".gguf")] if known is not None else []
     return files[0] if files else None
 
 
 def unpacked(name: str) -> Path:
-    """`config.json`, `model.safetensors` (float32) and `tokenizer.json` of a known GGUF model.
+    """The folder of a known GGUF model: `config.json`, `model.safetensors` (float32) and `tokenizer.json`.
 
-    Fetched and converted on first use; later calls verify the checksums and touch no network. A damaged
-    folder is converted again. Raises `FetchError` and `MissingDependencyError`.
+    Downloaded and converted on first use; later calls verify the checksums and do not use the network. A
+    damaged folder is converted again. Raises `FetchError` and `MissingDependencyError`.
     """
     target = cache_dir() / "unpacked" / name
     if target.is_dir():
         try:
             return check(target, KIND)
         except ArtifactError:
-            pass  # the GGUF file is at hand: writing it anew costs seconds
+            pass  # the GGUF file is available: converting it again takes seconds
     file = gguf_name(name)
     if file is None:
         raise FetchError(f"{name}: is no known model that comes as GGUF")
@@ -41,7 +41,8 @@ def unpacked(name: str) -> Path:
 
 
 def unpack(file: Path, target: Path) -> Path:
-    """Writes a GGUF file as a checkpoint that transformers reads, quantized weights as float32."""
+    """Converts a GGUF file to a checkpoint that transformers can read, with weights dequantized to
+    float32."""
     import transformers
 
     _require_gguf()
@@ -53,7 +54,7 @@ def unpack(file: Path, target: Path) -> Path:
         raise FetchError(f"{file}: could not be read as GGUF ({str(error).splitlines()[0]})") from error
     read.config.quantization_config = None
     del read.config.quantization_config  # the copy is plain float32
-    # A model that was read from GGUF refuses to be saved; one made from its configuration does not.
+    # A model loaded from GGUF cannot be saved; one made from its configuration can.
     model: Any = transformers.AutoModelForCausalLM.from_config(read.config)  # type: ignore[no-untyped-call]
     model.load_state_dict(read.state_dict())
     with writing(target, KIND) as folder:

@@ -1,4 +1,5 @@
-"""A backbone that guesses words: masked ones for BERT-like models, the next one for GPT-like models."""
+"""A language modelling head on a backbone: masked tokens for BERT-like models, next tokens for GPT-like
+ones."""
 
 from __future__ import annotations
 
@@ -13,12 +14,12 @@ from crossaisle.errors import ConfigError
 from crossaisle.training.text.backbone import Backbone, is_decoder
 
 IGNORED = -100
-"""The label of a token that is not to be guessed, as cross_entropy has it."""
+"""Label of tokens that are not predicted, as in PyTorch's cross_entropy."""
 
 
 @dataclass(frozen=True)
 class Guesses:
-    """A batch with its right answers: `labels` int64 (n, width), `IGNORED` where nothing is asked."""
+    """A batch with its labels: `labels` int64 (n, width), `IGNORED` for tokens that are not predicted."""
 
     inputs: dict[str, Tensor]
     labels: Tensor
@@ -27,8 +28,8 @@ class Guesses:
 class LanguageModel(nn.Module):
     """A backbone with an output layer tied to its input embeddings (Press and Wolf, EACL 2017).
 
-    Sentence encoders come without the head they were pre-trained with: theirs starts as the identity and
-    has to be trained first. A decoder needs none beyond the tied embeddings.
+    Sentence encoders come without the head they were pretrained with: theirs starts as the identity and must
+    be trained first. A decoder needs only the tied embeddings.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -47,13 +48,13 @@ class LanguageModel(nn.Module):
         self.to(backbone.device)
 
     def loss(self, batch: Guesses) -> Tensor:
-        """Mean cross-entropy of the asked tokens, in nats; a scalar."""
+        """Mean cross-entropy of the predicted tokens, in nats; a scalar."""
         logits, labels = self._answers(batch)
         return nn.functional.cross_entropy(logits, labels)
 
     @torch.no_grad()
     def perplexity(self, batches: Sequence[Guesses]) -> float:
-        """exp of the mean cross-entropy over all asked tokens of the batches."""
+        """exp of the mean cross-entropy over all predicted tokens in the batches."""
         training = self.training
         self.eval()
         total, asked = 0.0, 0
@@ -65,7 +66,7 @@ class LanguageModel(nn.Module):
         return float(np.exp(min(total / max(asked, 1), 50.0)))
 
     def _answers(self, batch: Guesses) -> tuple[Tensor, Tensor]:
-        """(asked, vocabulary) logits and (asked,) labels."""
+        """(predicted, vocabulary) logits and (predicted,) labels."""
         hidden = self.backbone.model(**batch.inputs).last_hidden_state  # (n, width, d)
         labels = batch.labels
         if self.causal:
@@ -79,10 +80,11 @@ class LanguageModel(nn.Module):
 def batch_of(
     backbone: Backbone, ids: Sequence[Sequence[int]], mask: float, rng: np.random.Generator
 ) -> Guesses:
-    """A batch of token ids with what is to be guessed.
+    """Makes a batch of token ids with labels.
 
-    BERT-like: `mask` of the tokens; of those 80 % become [MASK], 10 % another token, 10 % stay (Devlin et
-    al., BERT, NAACL 2019). GPT-like: every token but the first. At least one token per text.
+    BERT-like: `mask` of the tokens are predicted; of those 80 % become [MASK], 10 % another token, and 10 %
+    stay (Devlin et al., BERT, NAACL 2019). GPT-like: every token but the first is predicted. At least one
+    token per text.
     """
     inputs = backbone.pad(ids)
     real = inputs["attention_mask"].bool()
@@ -107,7 +109,7 @@ def batch_of(
 
 
 def mask_token(backbone: Backbone) -> int:
-    """The id of the mask; raises `ConfigError` for an encoder without one."""
+    """The id of the mask token; raises `ConfigError` for an encoder without one."""
     for name in ("[MASK]", "<mask>"):
         found = backbone.tokenizer.token_to_id(name)
         if found is not None:
@@ -116,7 +118,7 @@ def mask_token(backbone: Backbone) -> int:
 
 
 def _special(backbone: Backbone) -> set[int]:
-    """Ids that are never to be guessed."""
+    """Ids of special tokens, which are never predicted."""
     names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<pad>", "<unk>", "<s>", "</s>", "<mask>")
     found = (backbone.tokenizer.token_to_id(name) for name in names)
     return {int(i) for i in found if i is not None}

@@ -1,4 +1,4 @@
-"""Which parameters move: a head on top, low-rank adapters, the last layers, everything."""
+"""Selects the trainable parameters: a head on top, low-rank adapters, the last layers, everything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crossaisle.training.text.backbone import Backbone
 
 
 def prepare(backbone: Backbone, config: TrainConfig) -> None:
-    """Freezes what does not move, adds adapters where asked for, sets dropout; in place."""
+    """Freezes all other parameters, adds adapters if requested, and sets dropout; in place."""
     if config.dropout is not None:
         for module in backbone.model.modules():
             if isinstance(module, nn.Dropout):
@@ -33,7 +33,7 @@ def prepare(backbone: Backbone, config: TrainConfig) -> None:
 
 
 def merged(backbone: Backbone) -> Backbone:
-    """The backbone with adapters added into the weights, as a plain checkpoint; the original stays."""
+    """A plain checkpoint with adapters merged into the weights; the original is unchanged."""
     if not hasattr(backbone.model, "merge_and_unload"):
         return backbone
     out = _shallow_copy(backbone)
@@ -42,14 +42,15 @@ def merged(backbone: Backbone) -> Backbone:
 
 
 def _shallow_copy(backbone: Backbone) -> Backbone:
-    """The same layers in a module whose children can be replaced; `copy.copy` alone shares their table."""
+    """A copy that shares the layers, but whose children can be replaced; `copy.copy` shares the table of
+    children."""
     out = copy.copy(backbone)
     out._modules = dict(backbone._modules)  # noqa: SLF001 - torch offers no public way
     return out
 
 
 def with_projection(backbone: Backbone, layer: nn.Module) -> Backbone:
-    """The backbone with one more linear map on its pooled vector; the original stays."""
+    """The backbone with a further linear map on its pooled vector; the original is unchanged."""
     if not isinstance(layer, nn.Linear):
         return backbone
     out = _shallow_copy(backbone)
@@ -68,7 +69,7 @@ def with_projection(backbone: Backbone, layer: nn.Module) -> Backbone:
 
 
 def stack_of(model: Any) -> tuple[Any, str]:
-    """The module that holds the stack of transformer layers, and the stack's name there."""
+    """The module that contains the stack of transformer layers, and the name of the stack in it."""
     depth = getattr(model.config, "num_hidden_layers", None)
     for module in model.modules():
         for name, child in module.named_children():
@@ -85,10 +86,10 @@ def layers_of(model: Any) -> nn.ModuleList:
 
 
 class LastLayers(nn.Module):
-    """The top of a model, fed with what its frozen bottom gave out.
+    """The top layers of a model, fed with the output of its frozen lower layers.
 
-    A copy that shares the top layers' parameters with the original: embeddings pass their input
-    through, and the frozen layers are gone.
+    Shares the top layers' parameters with the original; embeddings pass their input through, and the frozen
+    layers are removed.
     """
 
     def __init__(self, backbone: Backbone, last: int) -> None:
@@ -119,7 +120,7 @@ class LastLayers(nn.Module):
 
 
 class _PassThrough(nn.Module):
-    """Stands in for an embedding layer whose work was done before."""
+    """Replaces an embedding layer whose output has been computed before."""
 
     def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> Tensor:
         return inputs_embeds
@@ -141,5 +142,5 @@ def _with_adapters(model: Any, config: TrainConfig) -> Any:
         target_modules="all-linear",
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that will go
+        warnings.simplefilter("ignore", FutureWarning)  # peft uses a name in transformers that is deprecated
         return get_peft_model(model, settings)

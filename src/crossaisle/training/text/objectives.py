@@ -18,11 +18,10 @@ def in_batch_softmax(
 ) -> Tensor:
     """Cross-entropy of each example's own target against the other candidates of the batch.
 
-    `left` (b, d), `right` (m, d): the b targets, or any items with `own` int64 (b,), the targets' rows
-    among them. `wrong` bool (b, m): which are true negatives of which example; the rest are left out.
-    `log_q` (m,): log of how often each is drawn, subtracted from its column (Yi et al.,
-    Sampling-Bias-Corrected Neural Modeling, RecSys 2019). `worth` float (b,): what each example counts in the
-    mean. A scalar.
+    `left` (b, d), `right` (m, d): the b targets, or any items with `own` int64 (b,), the targets' rows among
+    them. `wrong` bool (b, m): True for valid negatives of an example; the rest are masked. `log_q` (m,): log
+    of each candidate's sampling probability, subtracted from its column (Yi et al., Sampling-Bias-Corrected
+    Neural Modeling, RecSys 2019). `worth` float (b,): what each example counts in the mean. A scalar.
     """
     rows = torch.arange(len(left), device=left.device)
     own = rows if own is None else own
@@ -41,7 +40,7 @@ def in_batch_softmax(
 def cross_entropy(
     left: Tensor, right: Tensor, negatives: Tensor, *, temperature: float, wrong: Tensor
 ) -> Tensor:
-    """Cross-entropy of (user, item) pairs against drawn negatives.
+    """Cross-entropy of (user, item) pairs against sampled negatives.
 
     `left`, `right` (b, d), `negatives` (m, d) shared by the batch, `wrong` bool (b, m). A scalar.
     """
@@ -54,7 +53,8 @@ def cross_entropy(
 def binary_cross_entropy(
     left: Tensor, right: Tensor, negatives: Tensor, *, temperature: float, bias: Tensor, wrong: Tensor
 ) -> Tensor:
-    """Log-loss of bought (1) against drawn (0) items; positives and negatives weigh the same. A scalar."""
+    """Log-loss of bought (1) and sampled (0) items; positives and negatives have the same total weight. A
+    scalar."""
     positive = (left * right).sum(dim=1) / temperature + bias  # (b,)
     others = left @ negatives.T / temperature + bias  # (b, m)
     loss = nn.functional.binary_cross_entropy_with_logits
@@ -64,12 +64,12 @@ def binary_cross_entropy(
 
 
 def squared_error(left: Tensor, right: Tensor, value: Tensor, *, scale: Tensor, bias: Tensor) -> Tensor:
-    """Mean squared error of `scale * cosine + bias` on the events' values (b,). A scalar."""
+    """Mean squared error between `scale * cosine + bias` and the events' values (b,). A scalar."""
     return nn.functional.mse_loss((left * right).sum(dim=1) * scale + bias, value)
 
 
 def triplet(left: Tensor, right: Tensor, negatives: Tensor, *, margin: float, wrong: Tensor) -> Tensor:
-    """Hinge on the hardest drawn negative (Schroff et al., FaceNet, CVPR 2015). A scalar."""
+    """Hinge loss on the hardest sampled negative (Schroff et al., FaceNet, CVPR 2015). A scalar."""
     positive = (left * right).sum(dim=1)  # (b,)
     hardest = (left @ negatives.T).masked_fill(~wrong, -1.0).max(dim=1).values  # (b,)
     return (hardest - positive + margin).clamp(min=0).mean()

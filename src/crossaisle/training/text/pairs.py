@@ -1,4 +1,4 @@
-"""`Examples`: what a language model is fine-tuned on, drawn from a shop's events."""
+"""`Examples`: the training examples of a language model, made from a shop's events."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from crossaisle.errors import DataError
 from crossaisle.train_config import TrainConfig
 
 _HISTORY_DECAY = 2.0
-_WINDOW = 3  # places between the two items of a directed pair, as in SLIT
+_WINDOW = 3  # maximum distance of the two items of a directed pair, as in SLIT
 
 
 @dataclass(frozen=True)
 class Examples:
-    """`n` examples: a weighted bag of source items, one target item, its value, and whose it is.
+    """`n` examples: a weighted bag of source items, one target item, its value, and its owner.
 
-    `source` csr float32 (n, n_items), rows summing to 1; `target` int32 (n,); `value` float32 (n,), 1
-    where events have none; `owner` int32 (n,): user or basket rows; `window` int64 (n,): which window of
-    a history an example is of, where examples come in windows.
+    `source` csr float32 (n, n_items), rows summing to 1; `target` int32 (n,); `value` float32 (n,), 1 if
+    events have none; `owner` int32 (n,): user or basket rows; `window` int64 (n,): the window of a history
+    that an example comes from, if there are windows.
     """
 
     source: sparse.csr_matrix
@@ -37,12 +37,12 @@ class Examples:
         return len(self.target)
 
     def take(self, rows: npt.NDArray[np.integer]) -> Examples:
-        """Some of them, in that order."""
+        """Some examples, in the given order."""
         window = None if self.window is None else self.window[rows]
         return Examples(self.source[rows], self.target[rows], self.value[rows], self.owner[rows], window)
 
     def order(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """A random order; the examples of a window stay together."""
+        """A random order that keeps the examples of a window together."""
         if self.window is None:
             return rng.permutation(len(self))
         window = np.unique(self.window, return_inverse=True)[1]
@@ -50,9 +50,9 @@ class Examples:
 
 
 def examples(dataset: Dataset, config: TrainConfig) -> Examples:
-    """The examples that `config` asks for, at most `max_pairs`, a seeded sample in random order.
+    """The examples requested by `config`: a seeded sample of at most `max_pairs`, in random order.
 
-    Raises `DataError` when there are fewer than a batch, or when all targets are one item.
+    Raises `DataError` if there are fewer than one batch, or if all targets are the same item.
     """
     rng = np.random.default_rng([config.seed, 1])
     made = (
@@ -74,10 +74,10 @@ def examples(dataset: Dataset, config: TrainConfig) -> Examples:
 
 
 def next_items(dataset: Dataset, length: int, window: int = 0) -> Examples:
-    """Every event that has an earlier one: the decayed `length` items before it -> the event's item.
+    """One example per event with a predecessor: the decayed `length` items before it -> its item.
 
-    With `window`, histories are cut into windows that overlap in one event, and what came before its
-    own window is not read.
+    With `window`, histories are cut into windows that overlap in one event, and events before an example's
+    window are ignored.
     """
     histories = dataset.histories()
     n = len(histories.item)
@@ -103,7 +103,8 @@ def next_items(dataset: Dataset, length: int, window: int = 0) -> Examples:
 
 
 def _pairs(dataset: Dataset, rng: np.random.Generator) -> Examples:
-    """Directed pairs: earlier -> later within three places; in baskets, which have no order, both ways."""
+    """Directed pairs: earlier -> later within three positions; both directions for baskets, which have no
+    order."""
     histories = dataset.histories()
     owner = histories.owner
     item, left, right = histories.item, [], []
@@ -124,7 +125,7 @@ def _pairs(dataset: Dataset, rng: np.random.Generator) -> Examples:
 
 
 def _crossing(made: Examples, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """bool (n,): the heaviest source item (the newest one) is of another known category than the target."""
+    """bool (n,): the heaviest (newest) source item is in another known category than the target."""
     heaviest = np.asarray(made.source.argmax(axis=1)).ravel()
     here, there = codes[heaviest], codes[made.target]
     crossing: npt.NDArray[np.bool_] = (here != there) & (here >= 0) & (there >= 0)

@@ -1,4 +1,4 @@
-"""`pretrain`: a language model goes on reading, now the catalogue's own texts."""
+"""`pretrain`: continued pretraining of a language model on the catalogue's texts."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _FEWEST = 10
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What comes out. Perplexities are on held-out texts.
+    """The result. Perplexities are measured on held-out texts.
 
-    `before` is that of the model as it came, for an encoder with a head that knows nothing yet; `head`
-    that after only the head was trained (None for decoders), which is the one to compare with `after`.
+    `before`: of the original model; for an encoder, that is with an untrained head. `head`: after training
+    only the head (None for decoders), which is the one to compare with `after`.
     """
 
     backbone: Backbone
@@ -44,9 +44,8 @@ class Pretrained:
 
 
 class Pretraining:
-    """Masked (Devlin et al. 2019) or causal language modelling; domain-adaptive pre-training after
-    Gururangan et al., Don't Stop Pretraining (ACL 2020). Steps seed themselves, as in `Trainer`.
-    """
+    """Masked (Devlin et al. 2019) or causal language modelling; domain-adaptive pretraining after Gururangan
+    et al., Don't Stop Pretraining (ACL 2020). Each step seeds itself, as in `Trainer`."""
 
     def __init__(
         self,
@@ -56,7 +55,7 @@ class Pretraining:
         backbone: Backbone | None = None,
         say: Say = silent,
     ) -> None:
-        """Raises `DataError` for fewer than ten different texts."""
+        """Raises `DataError` for fewer than ten distinct texts."""
         self.config, self.say = config, say
         unique = list(dict.fromkeys(text for text in texts if text.strip()))
         if len(unique) < _FEWEST:
@@ -80,24 +79,24 @@ class Pretraining:
 
     @property
     def per_epoch(self) -> int:
-        """Steps in which every text is read once."""
+        """Steps per epoch."""
         return max(len(self.read) // self.config.batch, 1)
 
     @property
     def steps(self) -> int:
-        """Steps in all."""
+        """Total number of steps."""
         return self.per_epoch * self.config.epochs
 
     @property
     def head_steps(self) -> int:
-        """Steps at the start in which only a fresh head moves."""
+        """Number of steps at the start that train only a new head."""
         return 0 if self.model.causal else round(self.config.head_share * self.steps)
 
     def run(self, folder: Path | None = None, *, resume: bool = False, progress: bool = False) -> Pretrained:
-        """Reads to the end; the weights with the lowest held-out perplexity are kept.
+        """Trains to the end, and keeps the weights with the lowest held-out perplexity.
 
-        With `folder`, keeps a checkpoint there and goes on from it if `resume`. A loss that is
-        not finite ends the reading with the last good weights; memory that runs out halves the batch.
+        With `folder`, saves checkpoints there, and resumes from the last one if `resume`. If the loss becomes
+        non-finite, training stops with the last good weights; if memory runs out, the batch is halved.
         """
         config, notes = self.config, list[str]()
 
@@ -142,7 +141,8 @@ class Pretraining:
         )
 
     def _start(self, folder: Path | None, settings: dict[str, Any]) -> tuple[Progress, dict[str, Tensor]]:
-        """Where to start and the best weights so far: of the checkpoint in `folder`, if there is one."""
+        """The progress and the best weights to start with: those of the checkpoint in `folder`, if there is
+        one."""
         state, best = Progress(), self._copy()
         found = folder and checkpoint.restore(folder, settings, self.model, self.optimiser)
         if found:
@@ -161,7 +161,7 @@ class Pretraining:
         rows = order[place * config.batch : (place + 1) * config.batch]
         only_head = step < self.head_steps
         rate = config.learning_rate * schedule(step, self.steps, config)
-        # A fresh head is far from anything useful and may take long strides; the rest must not.
+        # A new head needs a high learning rate, which would damage the other weights.
         self.optimiser.param_groups[0]["lr"] = 1e-3 if only_head else rate
         self.model.train()
         self.optimiser.zero_grad(set_to_none=True)
@@ -184,7 +184,8 @@ class Pretraining:
         return total
 
     def _measure(self, state: Progress, best: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Held-out perplexity; the weights to keep. `Progress.best` is its negative: higher is better."""
+        """Measures held-out perplexity; returns the weights to keep. `Progress.best` is its negative, so
+        higher is better."""
         value = self.model.perplexity(self.held)
         state.validations.append((state.step, value))
         self.say(f"step {state.step} of {self.steps}: held-out perplexity {value:.2f}")
@@ -198,6 +199,6 @@ class Pretraining:
         return {name: value.detach().clone() for name, value in self.moving.items()}
 
     def _batches(self, ids: Sequence[Sequence[int]], rng: np.random.Generator) -> list[Guesses]:
-        """The held-out texts, masked once and for all."""
+        """The held-out texts, with fixed masks."""
         size, mask = self.config.batch, self.config.mask
         return [batch_of(self.backbone, ids[i : i + size], mask, rng) for i in range(0, len(ids), size)]

@@ -1,4 +1,4 @@
-"""`Towers`: history -> vector and item -> vector over one backbone, and the loss of a batch."""
+"""`Towers`: history and item encoders that share one backbone, and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from crossaisle.training.text.pairs import Examples
 
 
 class Towers(nn.Module):
-    """A backbone, the linear maps on top of it, and the scale of a regression."""
+    """A backbone, the linear maps on top of it, and the scale and bias of a regression."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class Towers(nn.Module):
         vectors: Floats | None = None,
         world: World = World(),
     ) -> None:
-        """`backbone` must be prepared: what does not move is frozen.
+        """`backbone` must be prepared, that is, with frozen parameters frozen.
 
-        `whitening` stands on top of it, unmoved. `vectors` float32 (n_items, d) are what a head stands
-        on instead of the backbone's own. `world`: the processes that read the texts of a batch together.
+        `whitening`: a fixed map on top of it. `vectors` float32 (n_items, d): input of a head in place of the
+        backbone's vectors. `world`: the processes that share the texts of a batch.
         """
         super().__init__()
         self.backbone, self.config, self.catalogue, self.world = backbone, config, catalogue, world
@@ -58,7 +58,7 @@ class Towers(nn.Module):
         self._below: dict[int, Tensor] = {}
 
     def warm(self, *, progress: bool = False) -> None:
-        """Computes once what frozen layers give out for every item."""
+        """Computes once the output of the frozen layers for every item."""
         texts = self.catalogue.texts
         if self._pooled is not None:
             self._pooled = self._pooled.to(self.backbone.device)
@@ -76,7 +76,7 @@ class Towers(nn.Module):
                     advance(len(hidden))
 
     def read(self, rows: Rows, rng: np.random.Generator | None = None) -> Tensor:
-        """float (n, d): vectors of items before any map; texts are augmented when `rng` is given."""
+        """float (n, d): vectors of items before any map; texts are augmented if `rng` is given."""
         if self._pooled is not None:
             return self._pooled[torch.from_numpy(rows.astype(np.int64))]
         if self.last is not None:
@@ -93,7 +93,7 @@ class Towers(nn.Module):
         return self._white(self.world.spread(read, [len(text) for text in texts]))
 
     def _top(self, rows: Rows) -> Tensor:
-        """float (n, d): what the last layers make of items whose lower layers were read before."""
+        """float (n, d): applies the last layers to the cached output of the lower layers."""
         assert self.last is not None
         hidden = nn.utils.rnn.pad_sequence([self._below[int(r)] for r in rows], batch_first=True)
         lengths = torch.tensor([len(self._below[int(r)]) for r in rows])
@@ -108,15 +108,16 @@ class Towers(nn.Module):
         return white
 
     def items(self, vectors: Tensor) -> Tensor:
-        """(n, d) -> (n, d): as targets, rows of unit length."""
+        """(n, d) -> (n, d): maps vectors of target items, rows of unit length."""
         return nn.functional.normalize(self.item_map(vectors), dim=-1)
 
     def histories(self, vectors: Tensor) -> Tensor:
-        """(n, d) -> (n, d): weighted means of items as queries, rows of unit length."""
+        """(n, d) -> (n, d): maps weighted means of items to queries, rows of unit length."""
         return nn.functional.normalize(self.history_map(vectors), dim=-1)
 
     def loss(self, batch: Examples, negatives: Rows, rng: np.random.Generator) -> Tensor:
-        """The objective on one batch, a scalar. `negatives` are drawn item rows, empty for the softmax."""
+        """The objective for one batch, a scalar. `negatives`: sampled item rows, empty for the in-batch
+        softmax."""
         rows, places = np.unique(
             np.concatenate([batch.source.indices, batch.target, negatives]), return_inverse=True
         )
@@ -159,11 +160,12 @@ class Towers(nn.Module):
 
 @dataclass
 class Catalogue:
-    """What a batch needs of the shop: texts, variants of items, items of each user, and sales."""
+    """The shop's data that batches need: texts, product variants, each user's items, and sales."""
 
     texts: list[str]
     group: npt.NDArray[np.int64]
-    """int64 (n_items,): items with equal titles (or equal texts) are variants of one product."""
+    """int64 (n_items,): product of each item; items with equal titles (or equal texts) are variants of one
+    product."""
     seen: sparse.csr_matrix
     """csr float32 (users, n_items)."""
     counts: npt.NDArray[np.int64]
@@ -171,7 +173,7 @@ class Catalogue:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Catalogue:
-        """From the training events only."""
+        """Uses the training events only."""
         texts = list(dataset.item_texts)
         titles = [(title or "").strip().lower() for title in dataset.items["title"]]
         names = [title or text for title, text in zip(titles, texts, strict=True)]
@@ -180,20 +182,21 @@ class Catalogue:
 
     @cached_property
     def log_q(self) -> Floats:
-        """float32 (n_items,): log of each item's share of the events, as if it had one event more."""
+        """float32 (n_items,): log of each item's share of events, with add-one smoothing."""
         share = (self.counts + 1) / (self.counts + 1).sum()
         logs: Floats = np.log(share).astype(np.float32)
         return logs
 
     def wrong(self, batch: Examples, candidates: Rows) -> npt.NDArray[np.bool_]:
-        """bool (b, m): candidates that are neither a variant of the target nor anything its owner has."""
+        """bool (b, m): True for candidates that are neither variants of the target nor among the owner's
+        items."""
         same = self.group[batch.target][:, None] == self.group[candidates][None, :]
         has = self.seen[batch.owner][:, candidates].toarray() > 0
         negative: npt.NDArray[np.bool_] = ~(same | has)
         return negative
 
     def draw(self, n: int, rng: np.random.Generator) -> Rows:
-        """int32 (n,): items by popularity ** 0.75 (Mikolov et al., NeurIPS 2013)."""
+        """int32 (n,): items sampled by popularity ** 0.75 (Mikolov et al., NeurIPS 2013)."""
         weight = self.counts**0.75
         rows: Rows = rng.choice(len(weight), n, p=weight / weight.sum()).astype(np.int32)
         return rows
@@ -216,7 +219,7 @@ class _White(nn.Module):
 
 
 def _identity(d: int) -> nn.Linear:
-    """A square map that changes nothing yet."""
+    """A square linear map, initialised as the identity."""
     layer = nn.Linear(d, d, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.eye(d))

@@ -1,4 +1,4 @@
-"""`Trainer`: fine-tunes a language model on a shop's behaviour; may be killed at any step."""
+"""`Trainer`: fine-tunes a language model on a shop's behaviour; can be killed and resumed at any step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WHITENED = 4000
 
 @dataclass(frozen=True)
 class Trained:
-    """What comes out: the towers with their best weights, and how they came about."""
+    """The result: the towers with their best weights, and the course of the training."""
 
     towers: Towers
     progress: Progress
@@ -43,19 +43,19 @@ class Trained:
 
     @property
     def backbone(self) -> Backbone:
-        """A plain text encoder: adapters merged into the weights, the map of the items on top."""
+        """A plain text encoder: adapters merged into the weights, and the item map on top."""
         return with_projection(merged(self.towers.backbone), self.towers.item_map)
 
     @torch.no_grad()
     def mapped(self, vectors: Floats) -> Floats:
-        """float32 (n, d): vectors after the map of the items, as a head trains one."""
+        """float32 (n, d): vectors after the item map, such as a trained head."""
         there = torch.from_numpy(vectors).to(self.towers.backbone.device)
         found: Floats = self.towers.item_map(there).float().cpu().numpy()
         return found
 
     @property
     def history_map(self) -> Floats | None:
-        """float32 (d, d): the map of a directed model's query vectors; None where there is none."""
+        """float32 (d, d): the map of a directed model's query vectors; None for other models."""
         layer = self.towers.history_map
         if layer is self.towers.item_map or not isinstance(layer, nn.Linear):
             return None
@@ -64,10 +64,10 @@ class Trained:
 
 
 class Trainer:
-    """Optimises one objective over a shop's events.
+    """Optimizes one objective on a shop's events.
 
-    Each step draws its batch, its dropout and its augmentation from (seed, number of the step), so that
-    a resumed training takes the same steps as one that was never interrupted.
+    Each step derives its batch, dropout and augmentation from (seed, step number), so that a resumed training
+    takes the same steps as an uninterrupted one.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class Trainer:
         device: str = "auto",
         say: Say = silent,
     ) -> None:
-        """`dataset` holds the training events only; `validation` decides when to stop.
+        """`dataset` contains only training events; `validation` decides when to stop.
 
-        `chosen` examples stand in for those that `config` would draw, `catalogue` for the data set's own
-        (its counts decide which negatives are drawn), `whitening` for one found on its texts, `vectors`
-        float32 (n_items, d) for those of the backbone that a head stands on. `world`: the processes that
-        train together; the batch is that of all of them. `device`: see `device_of`.
+        `chosen`: examples in place of those that `config` would draw. `catalogue`: in place of the data set's
+        own; its counts determine how negatives are sampled. `whitening`: in place of one fitted on the texts.
+        `vectors` float32 (n_items, d): input of a head in place of the backbone's vectors. `world`: the
+        processes that train together; the batch is divided among them. `device`: see `device_of`.
         """
         self.config, self.say, self.notes, self.world = config, say, list[str](), world
         self.examples = examples(dataset, config) if chosen is None else chosen
@@ -114,16 +114,18 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        """Steps of the optimiser in all."""
+        """Total number of optimizer steps."""
         per_epoch = len(self.examples) // (self.config.batch * self.config.accumulate)
         return max(per_epoch, 1) * self.config.epochs
 
     def run(self, folder: Path | None = None, *, resume: bool = False, progress: bool = False) -> Trained:
-        """Trains to the end; with `folder`, keeps a checkpoint there and goes on from it if `resume`.
+        """Trains to the end; with `folder`, saves checkpoints there, and resumes from the last one if
+        `resume`.
 
-        A loss that is not finite ends the training with the last good weights; memory that runs out
-        halves the batch. Both are reported. Of several processes the first writes; the number of them may
-        be another when it goes on. Raises `ConfigError` where one does not see the checkpoint of the first.
+        If the loss becomes non-finite, training stops with the last good weights; if memory runs out, the
+        batch is halved. Both are reported. Among several processes, the first one writes; a resumed training
+        may have a different number of processes. Raises `ConfigError` if a process cannot see the checkpoint
+        of the first.
         """
         settings = asdict(self.config) | {"examples": len(self.examples)}
         state, best = Progress(), self._copy()
@@ -164,7 +166,8 @@ class Trainer:
         return self.world.first and state.step % self.config.checkpoint_every == 0
 
     def _check_together(self, state: Progress, folder: Path) -> None:
-        """Processes on other machines go on from the same step only if they see the same folder."""
+        """Checks that all processes see the same checkpoint folder, as otherwise they would resume at
+        different steps."""
         apart = abs(state.step - self.world.agreed(state.step, self.towers.backbone.device))
         if self.world.agreed(math.nan if apart else 0.0, self.towers.backbone.device) != 0.0:
             raise ConfigError(
@@ -175,14 +178,14 @@ class Trainer:
     # One step
 
     def _step(self, state: Progress) -> float:
-        """One step of the optimiser; returns its mean loss, NaN where that or the gradient is not finite."""
-        if not self.world.alone:  # nobody can take half a step while others wait for a whole one
+        """One optimizer step; returns its mean loss, or NaN if that or the gradient is not finite."""
+        if not self.world.alone:  # halving a step would leave other processes waiting
             return self._attempt(state)
         return halving(lambda: self._attempt(state), state, self.config.batch, self._note)
 
     def _attempt(self, state: Progress) -> float:
         config, parts = self.config, 1 << state.halvings
-        # Processes leave out other units: each reads other texts of the batch.
+        # Processes use different dropout masks, as each encodes other texts of the batch.
         torch.manual_seed(config.seed * 1_000_003 + state.step + 500_009 * self.world.rank)
         rng = np.random.default_rng([config.seed, 2, state.step])
         for group in self.optimiser.param_groups:
@@ -205,7 +208,7 @@ class Trainer:
         return total
 
     def _pass(self, batch: Examples, rng: np.random.Generator, share: float) -> float:
-        """Forward and backward of one batch; gradients add up."""
+        """Forward and backward pass of one batch; gradients accumulate."""
         config = self.config
         negatives: Rows = np.empty(0, np.int32)
         if config.objective not in ("softmax", "mse"):
@@ -213,7 +216,7 @@ class Trainer:
         seed = int(rng.integers(2**31))
 
         def loss() -> Tensor:
-            own = np.random.default_rng(seed)  # each reading of an attacked batch sees the same texts
+            own = np.random.default_rng(seed)  # all passes over an attacked batch see the same texts
             with torch.autocast(self.towers.backbone.device.type, torch.bfloat16, enabled=self._half):
                 value: Tensor = self.towers.loss(batch, negatives, own) * share
             return value
@@ -238,7 +241,7 @@ class Trainer:
         return fast_bfloat16()
 
     def _rows(self, step: int) -> np.ndarray:
-        """Examples of one step: a fresh order in each epoch."""
+        """The examples of one step, in a new order in each epoch."""
         size = self.config.batch * self.config.accumulate
         per_epoch = max(len(self.examples) // size, 1)
         epoch, place = divmod(step, per_epoch)
@@ -255,7 +258,7 @@ class Trainer:
         return value
 
     def _compare(self, state: Progress, best: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The weights to keep: the new ones when nothing is held out, or when they rank better."""
+        """The weights to keep: the new ones if there is no validation, or if they rank better."""
         value = self._validate(state)
         if self.held is not None:
             self.say(f"step {state.step} of {self.steps}: validation NDCG@10 {value:.4f}")
@@ -277,14 +280,14 @@ class Trainer:
 
 
 def _whitening(backbone: Backbone, texts: list[str], seed: int) -> Whitening:
-    """From a seeded sample of the texts, read before anything is trained."""
+    """Fitted on a seeded sample of the texts, before training."""
     distinct = list(dict.fromkeys(texts))
     rows = np.random.default_rng([seed, 6]).permutation(len(distinct))[:_WHITENED]
     return Whitening.fit(backbone.encode([distinct[i] for i in rows]))
 
 
 def schedule(step: int, steps: int, config: TrainConfig | PretrainConfig) -> float:
-    """Share of the learning rate at a step: a linear rise, then the chosen fall."""
+    """Factor of the learning rate at a step: linear warm-up, then the configured decay."""
     rise = round(config.warm_up * steps)
     if step < rise:
         return (step + 1) / rise
@@ -295,7 +298,7 @@ def schedule(step: int, steps: int, config: TrainConfig | PretrainConfig) -> flo
 
 
 def _optimiser(moving: dict[str, torch.nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
-    # Vectors (biases, norms) are not decayed: that only pulls them off their scale.
+    # no weight decay for vectors (biases, norms): it would only distort their scale
     groups = [
         {"params": [p for p in moving.values() if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in moving.values() if p.ndim <= 1], "weight_decay": 0.0},
@@ -308,5 +311,5 @@ def _optimiser(moving: dict[str, torch.nn.Parameter], config: TrainConfig) -> to
 
 
 def fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 itself, nearly twice as fast as float32."""
+    """Whether this processor multiplies bfloat16 natively, nearly twice as fast as float32."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch offers no other

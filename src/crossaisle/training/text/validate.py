@@ -1,4 +1,4 @@
-"""NDCG on held-out cases while a language model trains."""
+"""Validation during fine-tuning: NDCG on held-out cases."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _BATCH = 128
 
 @dataclass(frozen=True)
 class Held:
-    """A seeded sample of cases and of the catalogue, small enough to be read again and again.
+    """A seeded sample of cases and of the catalogue, small enough to be evaluated repeatedly.
 
-    The figure is NDCG@10 among these items, so it is higher than one over the whole catalogue: it
-    chooses when to stop, nothing else.
+    NDCG@10 is computed over these items only, so it is higher than over the whole catalogue: use it only to
+    decide when to stop.
     """
 
     cases: EvalCases
@@ -35,7 +35,7 @@ class Held:
 
     @classmethod
     def of(cls, cases: EvalCases, n_items: int, *, length: int, seed: int) -> Held:
-        """At most `MAX_CASES` cases that have a history and a target; histories cut to `length` items."""
+        """At most `MAX_CASES` cases with a history and a target; histories are cut to `length` items."""
         rng = np.random.default_rng([seed, 4])
         usable = np.flatnonzero((cases.histories.lengths > 0) & (np.diff(cases.target_indptr) > 0))
         picked = cases.take(np.sort(rng.permutation(usable)[:MAX_CASES]))
@@ -49,7 +49,7 @@ class Held:
 
     @torch.no_grad()
     def ndcg(self, towers: Towers) -> float:
-        """Mean NDCG@10; items of a history are no candidates where the cases say so."""
+        """Mean NDCG@10; items of the history are excluded if the cases say so."""
         if not len(self.cases):
             return float("nan")
         rows, training = self.rows, towers.training
@@ -61,9 +61,9 @@ class Held:
         return float(np.nanmean(self._gains(scores)))
 
     def served(self, backbone: Backbone, texts: Sequence[str], *, progress: bool = False) -> Floats:
-        """float32 (n,): NDCG@10 of each case as a shop's models read an encoder, whitened and by its cosines.
+        """float32 (n,): NDCG@10 of each case when ranking as a shop's models do, by whitened cosines.
 
-        `texts` are those of the whole catalogue.
+        `texts`: those of the whole catalogue.
         """
         raw = backbone.encode([texts[row] for row in self.rows], progress=progress)
         white = Whitening.fit(raw).apply(raw)
@@ -71,7 +71,7 @@ class Held:
 
     @property
     def rows(self) -> Rows:
-        """int32: items that have to be read, candidates and histories."""
+        """int32: the items to encode, candidates and histories."""
         both: Rows = np.union1d(self.items, self.cases.histories.item).astype(np.int32)
         return both
 
@@ -84,7 +84,7 @@ class Held:
         return dense
 
     def _gains(self, scores: Floats) -> Floats:
-        """float32 (n,) from scores of all `rows`, which are overwritten."""
+        """float32 (n,): NDCG@10 from scores of all `rows`, which are overwritten."""
         rows, histories = self.rows, self.cases.histories
         candidate = np.isin(rows, self.items)
         scores[:, ~candidate] = -np.inf
@@ -92,15 +92,15 @@ class Held:
             scores[histories.owner, np.searchsorted(rows, histories.item)] = -np.inf
         owner = np.repeat(np.arange(len(self.cases)), np.diff(self.cases.target_indptr))
         own = scores[owner, np.searchsorted(rows, self.cases.target)]
-        rank = 1.0 + (scores[owner] > own[:, None]).sum(axis=1)
-        rank[np.isneginf(own)] = np.inf
-        ties = np.ones(len(rank), np.int64)
-        gains: Floats = ndcg(Relevant.spread(owner, rank, ties, len(self.cases)), 10).astype(np.float32)
+        ties = np.maximum((scores[owner] == own[:, None]).sum(axis=1), 1)
+        rank = (scores[owner] > own[:, None]).sum(axis=1) + (ties + 1) / 2
+        rank[~(own > -np.inf)] = np.inf  # no candidate, or no number
+        gains: Floats = ndcg(Relevant(owner, rank, len(self.cases), ties), 10).astype(np.float32)
         return gains
 
 
 def apart(cases: EvalCases, seed: int) -> tuple[EvalCases, EvalCases]:
-    """Cases that decide when to stop, and others for the final figure, which must not decide anything."""
+    """Divides cases into those that decide when to stop, and others for the final measurement."""
     usable = np.flatnonzero((cases.histories.lengths > 0) & (np.diff(cases.target_indptr) > 0))
     order = np.random.default_rng([seed, 9]).permutation(usable)
     half = min(MAX_CASES, len(order) // 2)

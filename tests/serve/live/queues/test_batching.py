@@ -1,4 +1,4 @@
-"""Queries that arrive together are scored together, and those who were answered together are waited for."""
+"""Queries that arrive together are scored together; a batch waits for clients answered together."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_one_alone_is_not_kept_waiting() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
-def test_nobody_is_waited_for_longer_than_that(share: float) -> None:
+def test_a_query_left_alone_waits_no_longer_than_the_batch_window(share: float) -> None:
     limits = QueueLimits(wait_share=share)
 
     async def left_alone() -> float:

@@ -1,4 +1,4 @@
-"""What is counted up from a whole log is counted once for all who ask, beside the event loop."""
+"""Counts over a whole log are made once for all who ask, outside the event loop."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def check(connection: Any) -> None:
 
 @given(steps)
 @settings(max_examples=150)
-def test_any_order_of_steps(steps: list[tuple[Any, ...]]) -> None:
+def test_packs_equal_the_events_after_any_order_of_changes(steps: list[tuple[Any, ...]]) -> None:
     with tables() as connection:
         read_before, key = None, 0
         for what, *rest in steps:

@@ -1,1 +1,1 @@
-"""Steps for categories: their spelling, the tree they stand in, what they mean in another tree."""
+"""Steps for categories: spelling, position in the tree, and mapping to another tree."""

@@ -1,4 +1,4 @@
-"""What the categories of one tree are called in another: a shop's own tree and a given one, or two shops'."""
+"""Maps the categories of one tree to another: a shop's own tree to a given taxonomy, or two shops' trees."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ Floats = npt.NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Floats]
 """Texts -> float32 (n, d), rows of unit length."""
 EXAMPLES = 12
-"""Titles that stand for a category."""
+"""Number of titles sampled per category."""
 SURE = 0.7
-"""Confidence from which on a mapping is right in four of five cases: `benchmarks/cleaning.py mapping`."""
+"""Confidence above which four of five mappings are right, measured by `benchmarks/cleaning.py mapping`."""
 NAME, WHOLE, ITEMS = 0.45, 0.25, 0.3
-"""Shares of the last name, the whole path and the products' titles in the likeness of two categories."""
+"""Weights of the last name, the whole path and the products' titles in the similarity of two categories."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Categories to be mapped, or to be mapped to."""
+    """A category tree, as source or target of a mapping."""
 
     paths: tuple[Path, ...]
     titles: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
-    """Some products of each, where there are any."""
+    """Titles of some products of each category, where there are any."""
 
     @classmethod
     def of(cls, paths: Sequence[Paths], titles: Sequence[str], *, seed: int = 0) -> Tree:
-        """The categories that products have, each with a drawn sample of their titles."""
+        """The categories of given products, each with a random sample of their titles."""
         members: defaultdict[Path, list[str]] = defaultdict(list)
         for item, title in zip(paths, titles, strict=True):
             for path in item[:1]:
@@ -50,19 +50,19 @@ class Tree:
 
     @classmethod
     def read(cls, file: File, separator: str = ">") -> Tree:
-        """A taxonomy out of a CSV file with a column `category` of whole paths."""
+        """Reads a taxonomy from a CSV file with a column `category` of full paths."""
         table = read_table(file, ("category",))
         paths = (tuple(p for p in map(str.strip, text.split(separator)) if p) for text in table["category"])
         return cls(tuple(dict.fromkeys(path for path in paths if path)))
 
 
 def mapped(source: Tree, target: Tree, encode: Encode) -> list[Proposal]:
-    """For each category of `source` its likeliest counterpart in `target`, with a confidence.
+    """For each category of `source`, its likeliest counterpart in `target`, with a confidence.
 
-    Likeness: cosines of the last names, of the whole paths and, where both have products, of their titles;
-    each less the mean likeness of either side, so that what is near to everything is near to nothing
-    (CSLS: Conneau et al., 2018). Confidence: how near the best one is and how far the second, as a logistic
-    function. Names that are equal are sure.
+    Similarity: cosines of the last names, of the full paths and, if both have products, of their titles; from
+    each, the mean similarity of either side to its nearest neighbours is subtracted, so that hubs, close to
+    everything, do not win (CSLS: Conneau et al., 2018). Confidence: a logistic function of the best
+    similarity and its lead over the second. Equal names are certain.
     """
     if not source.paths or not target.paths:
         return []
@@ -92,7 +92,7 @@ def mapped(source: Tree, target: Tree, encode: Encode) -> list[Proposal]:
 
 
 def _likeness(source: Tree, target: Tree, encode: Encode) -> Floats:
-    """float32 (s, t)"""
+    """Similarities, float32 (s, t)."""
     names = _cosines(encode, [p[-1] for p in source.paths], [p[-1] for p in target.paths])
     whole = _cosines(encode, list(map(_read, source.paths)), list(map(_read, target.paths)))
     found = np.asarray((NAME * names + WHOLE * whole) / (NAME + WHOLE), np.float32)
@@ -104,7 +104,7 @@ def _likeness(source: Tree, target: Tree, encode: Encode) -> Floats:
     coded = np.array([not _tells(p[-1]) for p in source.paths])[:, None]
     coded = coded | np.array([not _tells(p[-1]) for p in target.paths])[None, :]
     mixed = (NAME + WHOLE) * found + ITEMS * items
-    # a code says nothing: what lies below it does
+    # codes carry no meaning; the titles below them do
     mixed = np.where(coded, 0.15 * whole + 0.85 * items, mixed)
     return np.asarray(np.where(both, mixed, found), np.float32)
 
@@ -114,7 +114,7 @@ def _read(path: Path) -> str:
 
 
 def _tells(name: str) -> bool:
-    """Whether a name is one, and no code."""
+    """Whether a name is a real name rather than a code."""
     return not any(map(str.isdigit, name)) and any(map(str.isalpha, name))
 
 
@@ -127,7 +127,7 @@ def _cosines(encode: Encode, left: Sequence[str], right: Sequence[str]) -> Float
 
 
 def _centres(tree: Tree, encode: Encode) -> tuple[Floats, npt.NDArray[np.bool_]] | None:
-    """float32 (n, d): the direction of each category's titles, and whether it has any."""
+    """float32 (n, d): mean direction of each category's titles; and bool (n,): whether it has any."""
     texts = [text for path in tree.paths for text in tree.titles.get(path, ())]
     if not texts:
         return None
@@ -140,7 +140,7 @@ def _centres(tree: Tree, encode: Encode) -> tuple[Floats, npt.NDArray[np.bool_]]
 
 
 def _adjusted(likeness: Floats, k: int = 5) -> Floats:
-    """The same, less half the mean of each side's `k` nearest."""
+    """Subtracts half the mean similarity of each side to its `k` nearest neighbours."""
 
     def nearest(values: Floats) -> Floats:
         top = np.sort(values, axis=1)[:, -min(k, values.shape[1]) :]

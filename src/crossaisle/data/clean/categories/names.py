@@ -1,4 +1,4 @@
-"""Spellings of one category below the same parent: `Condiments/Sauces`, `Condimets / Sauces`."""
+"""Different spellings of one category below the same parent: `Condiments/Sauces`, `Condimets / Sauces`."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from crossaisle.data.taxonomy import SEPARATOR
 
 Path = tuple[str, ...]
 SHORTEST = 5
-"""Letters of a word in which one wrong letter is a slip and not another word."""
+"""Minimum length of a word in which one wrong letter is a typo rather than another word."""
 LONG = 9
-"""Letters of a word in which two may be wrong."""
+"""Minimum length of a word in which two letters may be wrong."""
 RARER = 10
-"""A word so many times as rare in English as the one it may stand for, such as "caned" for "canned"."""
+"""Factor by which a word must be rarer in English than the one it may stand for ("caned" for "canned")."""
 SURE = 0.9
-"""Confidence from which on the children of two parents are looked at together."""
+"""Confidence above which two parents count as the same, so their children are compared together."""
 BLOCK = 1_000
-"""Names compared with all others at a time."""
+"""Number of names compared with all others at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CategoryNames(ProposingStep):
-    """Brings spellings of one category to the one that most products have, from the top of the tree down.
+    """Unifies the spellings of a category to the one with the most products, from the top of the tree down.
 
-    Names alike but for case, accents, blanks, punctuation, and "&" for "and", are the same (confidence .99).
-    One word with a wrong letter is a slip where the other spelling has more products: surely (.97) where the
-    word is none and the other is; likely (.92) where nobody knows either and the other name is three
-    times as frequent, or the wrong word is a far rarer one; else not (.5) where both are words. Numbers must
-    agree.
+    Names that differ only in case, accents, white space, punctuation or "&" for "and" are the same
+    (confidence .99). A name with one mistyped word is a misspelling of the spelling with more products:
+    almost surely (.97) if only the other word is English; probably (.92) if neither is and the other name is
+    three times as frequent, or if the wrong word is far rarer; else doubtful (.5) if both are words. Numbers
+    must agree.
     """
 
     name: str = "categories"
@@ -52,7 +52,7 @@ class CategoryNames(ProposingStep):
 
 
 def counted(products: Products) -> Counter[Path]:
-    """Category path of any depth -> products in it."""
+    """Category path of any depth -> number of products in it."""
     counts: Counter[Path] = Counter()
     for paths, n in Counter(products.paths).items():
         for path in {p[:depth] for p in paths for depth in range(1, len(p) + 1)}:
@@ -62,7 +62,7 @@ def counted(products: Products) -> Counter[Path]:
 
 @dataclass
 class _Level:
-    """Children of one parent, all spellings of it taken together."""
+    """The children of one parent, including those of its other spellings."""
 
     counts: Counter[str] = field(default_factory=Counter)
     spelt: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
@@ -98,7 +98,7 @@ def propose(counts: Mapping[Path, int]) -> Iterable[Proposal]:
 
 
 def category_key(name: str) -> str:
-    """What spellings of one name have in common: words and signs of amount, blanks between them."""
+    """The part that all spellings of a name share: words, quantity signs, and the spaces between them."""
     text = unicodedata.normalize("NFKD", name).casefold().replace("&", " and ")
     text = "".join(c for c in text if not unicodedata.combining(c))
     return " ".join(re.findall(r"[^\W_]+|[<>=+%]+", text))
@@ -125,7 +125,7 @@ def _same(counts: Mapping[str, int], known: Mapping[str, int], words: Mapping[st
                     other,
                     best[key],
                     0.99,
-                    f"alike but for case, accents and punctuation ({counts[best[key]]:,})",
+                    f"the same except for case, accents and punctuation ({counts[best[key]]:,})",
                 )
     total = {key: sum(counts[s] for s in spellings) for key, spellings in by_key.items()}
     slips: dict[str, tuple[float, str]] = {}
@@ -137,7 +137,7 @@ def _same(counts: Mapping[str, int], known: Mapping[str, int], words: Mapping[st
         while frequent in slips and slips[frequent][0] >= 0.9 and total[slips[frequent][1]] > total[frequent]:
             frequent = slips[frequent][1]
         for name in by_key[rare]:
-            yield name, best[frequent], sure, f"a letter from {best[frequent]!r} ({total[frequent]:,})"
+            yield name, best[frequent], sure, f"one letter from {best[frequent]!r} ({total[frequent]:,})"
 
 
 def _near(keys: Sequence[str], total: Mapping[str, int]) -> Iterable[tuple[str, str]]:
@@ -158,7 +158,7 @@ def _near(keys: Sequence[str], total: Mapping[str, int]) -> Iterable[tuple[str, 
 def _slip(
     rare: str, frequent: str, n_rare: int, n_frequent: int, known: Mapping[str, int], words: Mapping[str, int]
 ) -> float:
-    """How sure it is that one name is a misspelling of the other; 0 where it is none."""
+    """Confidence that one name is a misspelling of the other, or 0."""
     one, two = _words(rare), _words(frequent)
     if re.sub(r"\D", "", rare) != re.sub(r"\D", "", frequent) or n_frequent <= n_rare:
         return 0.0
@@ -183,7 +183,7 @@ def _slip(
 
 
 def _other_blanks(one: Sequence[str], two: Sequence[str]) -> float:
-    """Names of as many letters but for one, with a blank too many or too few."""
+    """Confidence that two names are equal except for white space and at most one letter."""
     a, b = "".join(one), "".join(two)
     distance = library("rapidfuzz.distance", "the step categories").OSA.distance(a, b)
     return 0.6 if distance <= 1 and min(len(a), len(b)) >= LONG else 0.0

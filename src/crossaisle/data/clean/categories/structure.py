@@ -1,4 +1,4 @@
-"""The shape of a category tree: how deep it is, what stands at the top by mistake, what has two parents."""
+"""The shape of a category tree: depth, categories at the top by mistake, categories with two parents."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from crossaisle.data.clean.report import Change, Proposal
 from crossaisle.data.taxonomy import SEPARATOR
 
 SHOWN = 20
-"""Names that a report lists."""
+"""Maximum number of names listed in a report."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Structure(ProposingStep):
-    """Puts orphans below their parent: categories at the top that elsewhere stand below exactly one.
+    """Moves orphans below their parent: top-level categories that elsewhere have exactly one parent.
 
-    An orphan without children of its own goes there with a confidence of .95; one with children that its
-    namesake lacks may be a department of the same name (.6). Names of numbers only are left alone.
-    A leaf under two parents is reported and kept: `Hair > Oil` and `Kitchen > Oil` are different things.
+    An orphan without children is moved with a confidence of .95; one with children that its namesake lacks
+    may be a department of the same name (.6). Purely numeric names are left alone. A leaf under two parents
+    is reported but kept: `Hair > Oil` and `Kitchen > Oil` are different things.
     """
 
     name: str = "structure"
@@ -40,7 +40,7 @@ class Structure(ProposingStep):
 
 
 def orphans(counts: Mapping[Path, int]) -> Iterable[Proposal]:
-    """Top categories, and the path that each has elsewhere."""
+    """Top-level categories, with the path that each has elsewhere."""
     below: defaultdict[str, set[Path]] = defaultdict(set)
     children: defaultdict[Path, set[str]] = defaultdict(set)
     for path in counts:
@@ -60,12 +60,12 @@ def orphans(counts: Mapping[Path, int]) -> Iterable[Proposal]:
             after=SEPARATOR.join(home),
             confidence=sure,
             rows=counts[path],
-            why=f"stands below {SEPARATOR.join(home[:-1])!r} elsewhere ({counts[home]:,} products)",
+            why=f"is below {SEPARATOR.join(home[:-1])!r} elsewhere ({counts[home]:,} products)",
         )
 
 
 def shape(products: Products, counts: Mapping[Path, int]) -> dict[str, Any]:
-    """Figures of the tree, JSON-ready."""
+    """Statistics of the tree, ready for JSON."""
     depths = Counter(len(paths[0]) if paths else 0 for paths in products.paths)
     parents: defaultdict[str, set[str]] = defaultdict(set)
     for path in counts:

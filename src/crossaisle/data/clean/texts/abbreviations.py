@@ -1,4 +1,4 @@
-"""Abbreviations of till codes, learned from the catalogue: `Sft Drnk` stands among soft drinks."""
+"""Till-code abbreviations, learned from the catalogue: `Sft Drnk` occurs among soft drinks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crossaisle.data.clean.report import Proposal, read_table
 from crossaisle.data.clean.texts.vocabulary import english, in_case_of, is_subsequence, words_in
 
 SHORTEST, LONGEST = 2, 8
-"""Letters of an abbreviation that can be learned."""
+"""Minimum and maximum length of abbreviations that are learned."""
 SURE_FORM = 0.6
 VOWELS = frozenset("aeiouy")
 USUAL: dict[str, str] = {
@@ -32,26 +32,27 @@ USUAL: dict[str, str] = {
     "tiss": "tissue", "trad": "traditional", "trsh": "trash", "veg": "vegetable", "vegs": "vegetables",
     "wht": "white", "whl": "whole", "wtr": "water", "yog": "yogurt",
 }  # fmt: skip
-"""Abbreviations of receipts that mean one thing in any shop; what the catalogue teaches comes first."""
+"""Receipt abbreviations with one meaning in any shop; those learned from the catalogue take precedence."""
 USUAL_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Shortened:
-    """Words and whole titles of a file, and what they stand for."""
+    """Abbreviated words and whole titles of a file, and what they stand for."""
 
     words: Mapping[str, str]
     titles: Mapping[str, str]
 
     @classmethod
     def of(cls, pairs: Mapping[str, str]) -> Shortened:
-        """From lower-case texts -> what they stand for: single words, and the rest."""
+        """Splits lower-case texts -> meanings into single words and the rest."""
         one = {short: long for short, long in pairs.items() if len(words_in(short)) == 1 and short.isalpha()}
         return cls(one, {short: long for short, long in pairs.items() if short not in one})
 
 
 def read_abbreviations(path: Path) -> dict[str, str]:
-    """A file with the columns `short` and `long`: a word, a part of a title or a whole one, in lower case."""
+    """Reads a file with columns `short` and `long`: a word, a part of a title or a whole title, in lower
+    case."""
     table = read_table(path, ("short", "long"))
     return {short.lower(): long for short, long in table.iter_rows() if short}
 
@@ -59,10 +60,10 @@ def read_abbreviations(path: Path) -> dict[str, str]:
 def learn(titles: Sequence[str], contexts: Sequence[str]) -> Iterable[Proposal]:
     """Abbreviations in titles and contexts, with the word that each stands for.
 
-    `contexts`: per title what else is known of the product, such as its category. A word that nobody knows
-    is an abbreviation of a known word with the same first letter and its letters in order; which one, the
-    contexts say: of the categories with the abbreviation, how many write the word out, against how many of
-    all do.
+    `contexts`: per title, what else is known of the product, such as its category. An unknown word may
+    abbreviate any known word with the same first letter that contains its letters in order. The contexts
+    decide which: how many of the categories with the abbreviation also contain the full word, compared with
+    its share in all categories.
     """
     known = english("the step abbreviations")
     counts, holders, n_contexts = _spread(titles, contexts)
@@ -95,7 +96,7 @@ def learn(titles: Sequence[str], contexts: Sequence[str]) -> Iterable[Proposal]:
 def _spread(
     titles: Sequence[str], contexts: Sequence[str]
 ) -> tuple[Counter[str], Mapping[str, set[str]], int]:
-    """Word -> titles and contexts that hold it; word -> contexts that it stands in; all contexts."""
+    """Word -> number of titles and contexts with it; word -> contexts with it; number of contexts."""
     by_context: defaultdict[str, set[str]] = defaultdict(set)
     counts: Counter[str] = Counter()
     for title, context in dict.fromkeys(zip(titles, contexts, strict=True)):
@@ -112,7 +113,7 @@ def _spread(
 
 
 def _together(short: set[str], long: set[str], n_contexts: int) -> tuple[float, float]:
-    """Share of the contexts of a word that hold the other, too, and how much more that is than chance."""
+    """Share of the abbreviation's contexts that contain the full word, and its ratio to chance."""
     near = len(short & long) / len(short)
     lift = (len(short & long) + 0.1) / len(short) / ((len(long) + 1.0) / n_contexts)
     return near, lift
@@ -132,7 +133,7 @@ def _best(short: str, scored: list[tuple[float, float, str]], counts: Mapping[st
 
 
 def usual(words: Iterable[str]) -> Iterable[Proposal]:
-    """The usual abbreviations among some lower-case words."""
+    """The common abbreviations among some lower-case words."""
     counts = Counter(words)
     for short in sorted(counts.keys() & USUAL.keys()):
         yield Proposal(
@@ -145,10 +146,10 @@ def usual(words: Iterable[str]) -> Iterable[Proposal]:
 
 
 def form_of(short: str, long: str) -> float:
-    """How well a word is shortened to another one: from 0 (not) to 1.
+    """How plausibly one word abbreviates another, from 0 (not at all) to 1.
 
-    1 where only vowels (and doubled letters) were left out; less for a beginning, and for letters picked
-    here and there.
+    1 if only vowels (and doubled letters) are left out; less for a prefix, and less still for scattered
+    letters.
     """
     if len(long) <= len(short) or short[0] != long[0] or not is_subsequence(short, long):
         return 0.0
@@ -173,7 +174,7 @@ def _forms(one: str, other: str) -> bool:
 
 
 def expanded(text: str, words: Mapping[str, str], titles: Mapping[str, str]) -> str:
-    """A title with its abbreviations written out; "" for a word leaves it out."""
+    """A title with its abbreviations written out; words that map to "" are removed."""
     lower = text.lower()
     if lower in titles:
         return titles[lower]

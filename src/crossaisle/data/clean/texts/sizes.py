@@ -1,4 +1,4 @@
-"""Amounts and units: one spelling in titles, and the size of a product as numbers."""
+"""Amounts and units: unified spelling in titles, and the size of a product as numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ UNITS: dict[str, tuple[str, float, str]] = {
     "pack": ("pack", 1.0, r"pk|pks|pack|packs|pkt"),
     "W": ("W", 1.0, r"watts?"),
 }
-"""What a unit is called -> its base unit, its size in it, and the ways to write it (any case)."""
+"""Unit -> its base unit, its size in base units, and a pattern of its spellings (any case)."""
 _NUMBER = r"(?:\d+(?:[.,]\d+)*|[.,]\d+)(?:\s?(?:[½¼¾⅓⅔⅛]|\d/\d))?"
 _NAMED = "|".join(f"(?P<u{at}>{written})" for at, (_, _, written) in enumerate(UNITS.values()))
 _AMOUNT = re.compile(
@@ -39,7 +39,7 @@ _AMOUNT = re.compile(
     re.IGNORECASE,
 )
 _GENERATION = re.compile(r"[2-6]G")
-"""Networks, not grams."""
+"""Mobile network generations, not grams."""
 _PACK = re.compile(
     r"\b(?:(?:pack|case|box|set)\s+of\s+(?P<of>\d{1,4})|(?P<times>\d{1,4})\s*[x×*/-]\s*(?=\.?\d)|"
     r"(?P<pack>\d{1,4})\s?-?\s?(?:pk|pack|packs|pks)\b)",
@@ -49,23 +49,24 @@ _PACK = re.compile(
 
 @dataclass(frozen=True)
 class Size:
-    """How much a product holds."""
+    """The quantity in a product."""
 
     amount: float | None
-    """In base units of `unit`; None where only a pack is named."""
+    """In base units; None if only a pack size is given."""
     unit: str
-    """"g", "ml", "cm", "ct", ...: base unit."""
+    """Base unit: "g", "ml", "cm", "ct", ..."""
     pack: int
-    """How many of it are in a pack."""
+    """Number of such units in a pack."""
 
 
 def with_units(texts: Sequence[str]) -> list[str]:
-    """Amounts in one spelling: `16OZ.`, `16-ounce` and `16 Oz` are `16 oz`; `2 Ltr` is `2 L`."""
+    """Unifies the spelling of amounts: `16OZ.`, `16-ounce` and `16 Oz` become `16 oz`; `2 Ltr` becomes `2
+    L`."""
     return [_AMOUNT.sub(_spelt, text) if any(map(str.isdigit, text)) else text for text in texts]
 
 
 def size_of(text: str) -> Size | None:
-    """The first amount with a unit in a text, and its pack; None where there is neither."""
+    """The first amount with a unit in a text, and its pack size; None if there is neither."""
     pack = _PACK.search(text)
     count = int(next(number for number in pack.groups() if number)) if pack else 1
     for found in _AMOUNT.finditer(text):
@@ -80,7 +81,7 @@ def size_of(text: str) -> Size | None:
 
 
 def without_sizes(text: str) -> str:
-    """A text without amounts and packs."""
+    """A text with amounts and packs removed."""
     return _PACK.sub(" ", _AMOUNT.sub(" ", text))
 
 
@@ -96,7 +97,7 @@ def _spelt(found: re.Match[str]) -> str:
 
 
 def _value(number: str) -> float | None:
-    """A number as it stands before a unit: a comma before one or two digits is a decimal one."""
+    """Parses a number before a unit: a comma before one or two digits is a decimal comma."""
     whole, _, part = number.partition(" ")
     text = re.sub(r",(\d{1,2})$", r".\1", whole).replace(",", "")
     try:

@@ -1,4 +1,4 @@
-"""Misspelt words of titles, against a dictionary of the catalogue's own words, so that brands survive."""
+"""Misspelt words in titles, checked against the catalogue's own vocabulary, so that brands are left alone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from crossaisle.data.clean.report import Change, Proposal
 from crossaisle.data.clean.texts.vocabulary import count_words, english, replaced, words_in
 
 SHORTEST = 5
-"""Letters of a word that can be told from a slip: of shorter ones, most are words of their own."""
+"""Minimum length of words that are corrected: most shorter ones are words in their own right."""
 RARE = 2
-"""Titles that a misspelt word stands in, at most."""
+"""Maximum number of titles that contain a given misspelt word."""
 FREQUENT = 8
-"""Titles that the right word stands in, at least."""
+"""Minimum number of titles that contain the right word."""
 ENDINGS = (
     "s",
     "es",
@@ -42,17 +42,16 @@ ENDINGS = (
     "o",
     "i",
 )
-"""What is added to a word to make another one."""
+"""Endings that turn a word into another form."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spelling(ProposingStep):
-    """Puts rare words right that are one letter away from a frequent word of the catalogue.
+    """Corrects rare words that are one letter away from a frequent word of the catalogue.
 
-    Left alone are words that are English, part of a brand's name, capitals with digits, and forms of the
-    frequent word (plurals, endings). The confidence grows with the length of the word, with how often the
-    right one stands beside the same neighbours, and with its lead over the second best.
-    Suggestions by SymSpell (Garbe, 2012).
+    Left alone are English words, parts of brand names, capitals with digits, and forms of the frequent word
+    (plurals, endings). The confidence grows with the word's length, with how often the right word occurs next
+    to the same neighbours, and with its lead over the second best. Suggestions by SymSpell (Garbe, 2012).
     """
 
     name: str = "spelling"
@@ -66,7 +65,7 @@ class Spelling(ProposingStep):
 
 
 def propose(titles: Iterable[str], brands: set[str]) -> Iterable[Proposal]:
-    """Rare words and what they may be; `brands`: words that are never wrong."""
+    """Rare words and their probable corrections; `brands`: words that are never wrong."""
     titles = list(dict.fromkeys(titles))
     counts = count_words(titles)
     known = english("the step spelling")
@@ -96,17 +95,17 @@ def _speller(words: Mapping[str, int]) -> Any:
 
 
 def _suggestions(speller: Any, word: str) -> list[Any]:
-    """The nearest frequent words, the most frequent first."""
+    """The closest frequent words, most frequent first."""
     closest = library("symspellpy", "the step spelling").Verbosity.CLOSEST
     found: list[Any] = speller.lookup(word, closest, max_edit_distance=1)
     return found
 
 
 def _is_form(word: str, other: str) -> bool:
-    """Whether one is the other with an ending."""
+    """Whether one word is the other with an ending."""
     short, long = sorted((word, other), key=len)
     if len(short) < len(long) and long[-1] == long[-2]:
-        return False  # a letter that was to be doubled
+        return False  # a letter that should have been doubled
     if long.startswith(short) and long[len(short) :] in ENDINGS:
         return True
     stem = len(short) - 1
@@ -119,7 +118,7 @@ def _is_form(word: str, other: str) -> bool:
 
 
 def _neighbours(titles: Iterable[str], words: set[str], rare: set[str]) -> dict[str, Counter[str]]:
-    """Word -> the words that stand beside it; of frequent words only what stands beside rare ones, too."""
+    """Word -> counts of its neighbours; for frequent words, only neighbours that rare words have, too."""
     beside_rare: set[str] = set()
     split = [[word.lower() for word in words_in(title)] for title in titles]
     for row in split:
@@ -156,5 +155,5 @@ def _proposal(
         after=best,
         confidence=min(sure + 0.04, 0.99),
         rows=counts[word],
-        why=f"{best!r} stands in {counts[best]:,} titles, beside the same words {together:,} times",
+        why=f"{best!r} is in {counts[best]:,} titles, next to the same words {together:,} times",
     )

@@ -1,4 +1,4 @@
-"""Titles that are till codes, written out and put in the order in which one reads them."""
+"""Titles that are till codes: written out, and put into natural word order."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from crossaisle.data.clean.texts.vocabulary import WORD, in_case_of, replaced, w
 from crossaisle.data.taxonomy import SEPARATOR
 
 PHRASES = {"fluid milk": "milk", "soft drinks carb": "soft drinks", "soft drink carb": "soft drink"}
-"""Jargon of planograms that no dictionary resolves."""
+"""Planogram jargon that no dictionary resolves."""
 EMPTY = re.compile(
     r"[\s,;:/&-]+(?:only|all others?|misc|incl?|including|excl?|excp?|except|etc|n/?a|nec|other)\.?$",
     re.IGNORECASE,
 )
-"""Words at the end that tell the till something, and a person nothing."""
+"""Trailing words that mean something to the till but not to people."""
 _OPEN = re.compile(r"\s*\([^()]*$")
-"""A bracket that the till's line length has cut."""
+"""A bracket truncated by the till's line length."""
 _SIZED = re.compile(r"^(?P<name>.*?)(?P<size>,\s*[^,]*\d[^,]*)$")
 _PARTS = re.compile(r"^(?P<noun>[^\W\d_][\w &']*?)\s*(?::|\s-\s|\s-|-\s)\s*(?P<rest>[^:()]+)$")
 _BEFORE_NOUN_LIST = """
@@ -41,19 +41,19 @@ small smoked soft specialty spiral stuffed sweet traditional unsalted unscented 
 whole yellow
 """
 BEFORE_NOUN = frozenset(_BEFORE_NOUN_LIST.split())
-"""Words that stand before what they describe."""
+"""Words that precede what they describe."""
 VAGUE = frozenset({"economy", "other", "value"})
 DEGREES = frozenset({"extra", "less", "multi", "non", "super", "ultra"})
-"""Words that belong to the one after them."""
+"""Words that belong to the word after them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TillCodes:
-    """Writes abbreviations out and puts what describes a product before its noun.
+    """Writes abbreviations out and moves descriptions before the noun.
 
-    Abbreviations come from the file, the catalogue (`abbreviations.learn`) and a list of usual ones.
-    `Sft Drnk 2 Liter Btl` becomes `Soft Drink 2 Liter Bottle`, `Bread: Sliced White` becomes `Sliced White
-    Bread`, `Fluid Milk White Only` becomes `White Milk`. Words of brands are left alone.
+    Abbreviations come from the file, the catalogue (`abbreviations.learn`) and a list of common ones. `Sft
+    Drnk 2 Liter Btl` becomes `Soft Drink 2 Liter Bottle`, `Bread: Sliced White` becomes `Sliced White Bread`,
+    `Fluid Milk White Only` becomes `White Milk`. Words of brands are left alone.
     """
 
     mode: Mode
@@ -81,7 +81,7 @@ class TillCodes:
         return done, report
 
     def applied(self, products: Products, chosen: Mapping[str, str]) -> tuple[Products, list[Change]]:
-        """The products with `chosen` (before -> after) written out: words, parts of titles, whole titles."""
+        """Applies `chosen` (before -> after): words, parts of titles, or whole titles."""
         pairs = Shortened.of(chosen)
         known: dict[tuple[str, str], str] = {}
         keys = list(zip(products.texts("title"), _contexts(products), strict=True))
@@ -102,12 +102,12 @@ class TillCodes:
 
 
 def _contexts(products: Products) -> list[str]:
-    """The first category of each product."""
+    """The first category of each product, or ""."""
     return [SEPARATOR.join(paths[0]) if paths else "" for paths in products.paths]
 
 
 def _merged(titles: Sequence[str], contexts: Sequence[str], taken: set[str]) -> list[Proposal]:
-    """What the catalogue teaches and what is usual; of one word, what is surer."""
+    """Merges learned and common abbreviations; for each word the more confident one."""
     best: dict[str, Proposal] = {}
     present = {w.lower() for title in dict.fromkeys(titles) for w in words_in(title)}
     for proposal in (*usual(sorted(present)), *learn(titles, contexts)):
@@ -118,7 +118,7 @@ def _merged(titles: Sequence[str], contexts: Sequence[str], taken: set[str]) -> 
 
 
 def read_aloud(title: str, category: str, *, words: Mapping[str, str], titles: Mapping[str, str]) -> str:
-    """One title as a person reads it; a size at its end stays there."""
+    """One title in natural word order; a size at its end stays there."""
     if title.lower() in titles:
         return titles[title.lower()]
     sized = _SIZED.match(title)
@@ -139,7 +139,7 @@ def read_aloud(title: str, category: str, *, words: Mapping[str, str], titles: M
 
 
 def _noun_last(name: str, category: str) -> str:
-    """`Bread: Sliced White` -> `Sliced White Bread`, where the first part names the category."""
+    """`Bread: Sliced White` -> `Sliced White Bread`, if the first part names the category."""
     parts = _PARTS.match(name)
     if parts is None:
         return name
@@ -152,7 +152,7 @@ def _noun_last(name: str, category: str) -> str:
 
 
 def _adjective_first(name: str, category: str) -> str:
-    """`Milk White` -> `White Milk`: words that describe, moved from the end to the front."""
+    """`Milk White` -> `White Milk`: moves trailing descriptions to the front."""
     words = name.split(" ")
     moved: list[str] = []
     while len(words) > 1 and words[-1].lower() in BEFORE_NOUN and WORD.fullmatch(words[-1]):
@@ -163,6 +163,6 @@ def _adjective_first(name: str, category: str) -> str:
 
 
 def _names(noun: str, text: str) -> bool:
-    """Whether a noun stands in a text, in the singular or the plural."""
+    """Whether a noun occurs in a text, in the singular or the plural."""
     stems = {word.lower().rstrip("s") for word in words_in(text)}
     return bool(words_in(noun)) and all(word.lower().rstrip("s") in stems for word in words_in(noun))

@@ -1,4 +1,4 @@
-"""The words of a catalogue, how often each stands there, and which of them everybody knows."""
+"""A catalogue's words and their frequencies, and a dictionary of common English words."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ENGLISH_FILE = "frequency_dictionary_en_82_765.txt"
 
 
 def words_in(text: str) -> list[str]:
-    """Words of letters, as they stand."""
+    """Words of letters, with their case."""
     return WORD.findall(text)
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
-    """Lower-case word -> texts that hold it."""
+    """Lower-case word -> number of texts that contain it."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update({word.lower() for word in WORD.findall(text)})
@@ -29,7 +29,7 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
 
 @cache
 def english(purpose: str) -> dict[str, int]:
-    """English words and their frequency, out of symspellpy's package."""
+    """English words and their frequencies, from symspellpy."""
     folder = Path(library("symspellpy", purpose).__file__).parent
     lines = (folder / ENGLISH_FILE).read_text(encoding="utf-8-sig").splitlines()
     pairs = (line.split() for line in lines if line.strip())
@@ -37,7 +37,7 @@ def english(purpose: str) -> dict[str, int]:
 
 
 def replaced(text: str, of: Mapping[str, str]) -> str:
-    """A text with words replaced, by lower-case word; each keeps the case of what stood there."""
+    """Replaces words by lower-case word; each replacement takes the case of the word it replaces."""
 
     def word(found: re.Match[str]) -> str:
         new = of.get(found[0].lower())
@@ -47,7 +47,7 @@ def replaced(text: str, of: Mapping[str, str]) -> str:
 
 
 def in_case_of(like: str, word: str) -> str:
-    """A word in upper case, with capitals or as it is, like another one."""
+    """A word in upper case, capitalized or unchanged, like another word."""
     if like.isupper() and len(like) > 1:
         return word.upper()
     if like[:1].isupper():
@@ -56,6 +56,6 @@ def in_case_of(like: str, word: str) -> str:
 
 
 def is_subsequence(short: Sequence[str], long: Sequence[str]) -> bool:
-    """Whether all of `short` stands in `long`, in that order."""
+    """Whether the elements of `short` occur in `long` in that order."""
     rest = iter(long)
     return all(letter in rest for letter in short)

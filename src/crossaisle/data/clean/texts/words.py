@@ -1,4 +1,4 @@
-"""`WordForms`: which words a word-based model reads of a text. Titles stay as they are."""
+"""`WordForms`: which words of a text word-based models read. Titles are not changed."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ STEMMERS = {
 }  # fmt: skip
 """ISO 639-1 code -> Snowball's name of the language."""
 MOST_STEMS = 500_000
-"""Words whose stems are kept: those of large catalogues."""
+"""Maximum number of cached stems, enough for large catalogues."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WordForms:
-    """Settings that travel with a data set and with its models."""
+    """Word settings that are saved with a data set and with its models."""
 
     stop_words: tuple[str, ...] = ()
-    """Languages whose stop words are left out."""
+    """Languages whose stop words are removed."""
     segment: bool = False
-    """Chinese in words, by jieba, instead of pairs of characters."""
+    """Segment Chinese into words with jieba, instead of character bigrams."""
     stem: str = ""
-    """Language of the stems (Snowball: Porter, 2001), "" for words as they are."""
+    """Language of the stemmer (Snowball: Porter, 2001); "" for no stemming."""
 
     def __post_init__(self) -> None:
         if self.stem and self.stem not in STEMMERS:
@@ -47,7 +47,7 @@ class WordForms:
 
     @classmethod
     def of(cls, config: CleanConfig, titles: Sequence[str]) -> WordForms:
-        """What the settings ask for, with the catalogue's own languages for "auto"."""
+        """The settings of `config`, with "auto" resolved to the catalogue's own languages."""
         if not config.words:
             return cls()
         auto = "auto" in (config.stop_words, config.stem)
@@ -60,7 +60,7 @@ class WordForms:
             if config.stem == "auto" and languages.main in STEMMERS:
                 stem = languages.main
         forms = cls(stop_words=stops, segment=config.segment, stem=stem)
-        forms.words(["a", "的"])  # a missing library or language is told now, not in the middle of a fit
+        forms.words(["a", "的"])  # report a missing library or language now, not in the middle of a fit
         return forms
 
     def state(self) -> dict[str, Any]:
@@ -69,15 +69,15 @@ class WordForms:
 
     @classmethod
     def restore(cls, state: Mapping[str, Any] | None) -> WordForms:
-        """The opposite of `state`; what no model has saved is no setting at all."""
+        """The inverse of `state`; a missing state means the defaults."""
         return cls(**{**state, "stop_words": tuple(state["stop_words"])}) if state else cls()
 
     def segmented(self, run: str) -> list[str]:
-        """A run of characters of a script without spaces, in words; only Chinese is cut."""
+        """Segments a run of characters of a script without spaces into words; only Chinese is segmented."""
         return [word for word in self._cut(run) if word.strip()] if HAN.fullmatch(run) else [run]
 
     def words(self, found: Sequence[str]) -> list[str]:
-        """Lower-case words in order, without stop words and as stems."""
+        """Stems of lower-case words in order, without stop words."""
         if self.stop_words:
             found = [word for word in found if word not in self._stops]
         if not self.stem:
@@ -91,7 +91,7 @@ class WordForms:
 
     @cached_property
     def _known(self) -> dict[str, str]:
-        """Word -> stem, found out once."""
+        """Word -> stem, computed once."""
         return {}
 
     @cached_property

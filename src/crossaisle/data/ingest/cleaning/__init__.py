@@ -1,1 +1,1 @@
-"""`[data.clean]` within an import: what the steps of `data/clean/` change is booked."""
+"""`[data.clean]` during an import: runs the steps of `data/clean/` and records their changes."""

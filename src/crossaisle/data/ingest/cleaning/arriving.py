@@ -1,4 +1,4 @@
-"""`clean_bodies`: items that come one by one, through what an import does to a row of the catalogue."""
+"""`clean_bodies`: applies to individually submitted items what an import does to rows of the catalogue."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from crossaisle.data.taxonomy import SEPARATOR, Paths
 TEXTS = ("title", "description", "brand", *ADDRESSES)
 GROUP = "group_id"
 SHOWN = 200
-"""Characters of a value that an account of a change shows."""
+"""Maximum number of characters of a value in the record of a change."""
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """A value that was not kept as it came."""
+    """A value that was not stored as sent."""
 
     field: str
     steps: tuple[str, ...]
-    """Rules of the import and steps of `[data.clean]` that changed it, in their order."""
+    """The import rules and steps of `[data.clean]` that changed it, in order."""
     before: str
     after: str
 
 
 @dataclass
 class _Account:
-    """Which steps changed which field of which item."""
+    """Records which steps changed which field of which item."""
 
     steps: dict[tuple[int, str], list[str]] = field(default_factory=dict)
 
@@ -51,12 +51,12 @@ class _Account:
 def clean_bodies(
     bodies: Sequence[Mapping[str, Any]], how: ItemCleaning, known: Sequence[Paths] = ()
 ) -> tuple[list[dict[str, Any]], list[list[Cleaned]]]:
-    """Items as an import of the same rows would keep them, and per item what that has changed.
+    """Items as an import of the same rows would store them, and per item the changes this made.
 
-    Only fields that are there are looked at: `title`, `description`, `brand`, `image`, `url`, `group_id`
-    (text or None), `categories` (paths, or None) and `attributes`. A text of which nothing is left, or which
-    stands for no value, becomes None; such an attribute is left out. `known` (n,): categories of items that
-    come without.
+    Only fields that are present are considered: `title`, `description`, `brand`, `image`, `url`, `group_id`
+    (text or None), `categories` (paths, or None) and `attributes`. A text that becomes empty or means "no
+    value" becomes None; such an attribute is removed. `known` (n,): categories of items that are sent
+    without.
     """
     account = _Account()
     out = [dict(body) for body in bodies]
@@ -78,7 +78,7 @@ def clean_bodies(
 def _read(
     name: str, texts: Sequence[str], rows: Sequence[int], how: ItemCleaning, account: _Account
 ) -> list[str | None]:
-    """Texts of some rows as an import reads a column of them."""
+    """Reads the texts of some rows as an import reads a column."""
     if not texts:
         return []
     mojibake = Mojibake(setting=how.config.mojibake)
@@ -123,7 +123,7 @@ def _groups(out: list[dict[str, Any]], how: ItemCleaning, account: _Account) -> 
 
 
 def _paths(out: list[dict[str, Any]], how: ItemCleaning, account: _Account) -> list[Paths | None]:
-    """Category paths per item, None where it came without."""
+    """Category paths per item; None for items sent without."""
     given = [body.get("categories") for body in out]
     names = list(dict.fromkeys(name for paths in given for path in paths or () for name in path))
     mojibake = Mojibake(setting=how.config.mojibake)
@@ -162,7 +162,7 @@ def _steps(
     how: ItemCleaning,
     account: _Account,
 ) -> None:
-    """The steps of `[data.clean]`."""
+    """Applies the steps of `[data.clean]`."""
     texts = {name: [body.get(name) or "" for body in out] for name in ("title", "description", "brand")}
     attributes = [body.get("attributes") or {} for body in out]
     texts["attributes"] = [json.dumps(one, ensure_ascii=False) if one else "" for one in attributes]

@@ -1,4 +1,4 @@
-"""`[data.clean]` within an import: what its steps change is booked, row by row."""
+"""`[data.clean]` during an import: runs the steps and records their changes row by row."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.tables import LISTED, Items
 
 SHOWN = 3
-"""Robots that a warning names."""
+"""Maximum number of robots named in a warning."""
 
 
 @dataclass
 class Cleaning:
-    """The steps of one import, and what they have done so far."""
+    """The cleaning steps of one import, and their reports so far."""
 
     config: CleanConfig
     ledger: Ledger
@@ -41,9 +41,9 @@ class Cleaning:
         self.mojibake = Mojibake(setting=self.config.mojibake)
 
     def items(self, items: Items, source: Source, *, levels: bool) -> Items:
-        """Items with every step for texts, categories and groups.
+        """Runs every step for texts, categories and groups.
 
-        `source`: what they were read from. `levels`: whether categories are a column per level.
+        `source`: where the items were read from. `levels`: whether categories have one column per level.
         """
         if self.config.mojibake != "off":
             report = self.mojibake.report(self.ledger.tallies["items"].read)
@@ -56,13 +56,13 @@ class Cleaning:
         given = Products(items.frame, tuple(items.paths), levels)
         done = clean_products(given, self.config, self.review)
         for report in done.reports:
-            # what was mended as it was read needs no second entry
+            # repairs made while reading are already recorded
             if report.name != "mojibake" or report.changes:
                 self._book("items", report, items.rows)
         return replace(items, frame=done.products.frame, paths=list(done.products.paths))
 
     def users(self, users: pl.DataFrame, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
-        """Users with tidy attributes."""
+        """Users with cleaned attributes."""
         if self.config.users == "off":
             return users
         done, report = cleaned(users, self.config.users)
@@ -70,7 +70,8 @@ class Cleaning:
         return done
 
     def ids(self, source: Source, column: str, known: pl.Series) -> Source:
-        """The events with items named as the catalogue names them; reads the events' ids once before."""
+        """Renames items in the events to the catalogue's spelling; reads the ids of the events once
+        beforehand."""
         if self.config.ids == "off" or source.again is None:
             return source
         counts = counted(source.again(), column)
@@ -102,13 +103,13 @@ class Cleaning:
         return renamed(source, column, chosen) if chosen else source
 
     def events_read(self) -> None:
-        """Books the events whose item was renamed, once their table has been read."""
+        """Records the events whose item was renamed, once their table has been read."""
         for report in self.reports:
             if report.name == "ids" and report.changes:
                 self.ledger.tallies["events"].repaired["clean_ids"] += report.facts["events_matched"]
 
     def robots(self, raw: Raw, n_items: int) -> npt.NDArray[np.bool_] | None:
-        """bool (n events,): those of users that are no people; None where nothing is to be set aside."""
+        """bool (n events,): events of users that are not people; None if nothing is to be set aside."""
         if self.config.robots == "off" or raw.micros is None or not len(raw):
             return None
         tempo = tempo_of(raw.user, raw.item, raw.micros, len(raw.users), n_items)
@@ -137,11 +138,12 @@ class Cleaning:
                 if out.any()
                 else "set robots = 'on' in [data.clean] to set them aside"
             )
-            self.ledger.warn(f"{len(named):,} users are hardly people: {shown}; {todo}")
+            self.ledger.warn(f"{len(named):,} users look like robots: {shown}; {todo}")
         return out if out.any() else None
 
     def _book(self, table: str, report: StepReport, rows: npt.NDArray[np.int64]) -> None:
-        """Keeps a report, and lists each changed value under the rule `clean_STEP`. `rows`: in the file."""
+        """Keeps a report, and lists each changed value under the rule `clean_STEP`. `rows`: row numbers in
+        the file."""
         self.reports.append(report)
         if report.name == "groups":
             return  # a group is an addition, not a repair

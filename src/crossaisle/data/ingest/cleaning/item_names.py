@@ -1,4 +1,4 @@
-"""The items that events name: counted once before, and renamed on the way in."""
+"""Item ids in events: counted in a pass of their own, and renamed while reading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crossaisle.data.text.ids import tidy_ids
 
 
 def counted(source: Source, column: str) -> Mapping[str, int]:
-    """Tidy id -> rows of a table."""
+    """Tidy id -> number of rows in a table."""
     counts = pl.Series("id", [], dtype=pl.String).value_counts()
     parts = [counts]
     for batch in source.batches([column]):
@@ -25,7 +25,7 @@ def counted(source: Source, column: str) -> Mapping[str, int]:
 
 
 def renamed(source: Source, column: str, of: Mapping[str, str]) -> Source:
-    """A source whose column has other values."""
+    """A source with the values of one column replaced."""
 
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for batch in source.batches(wanted):

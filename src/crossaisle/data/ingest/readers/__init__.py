@@ -1,1 +1,1 @@
-"""One reader per form of file; all of them give a `Source`."""
+"""One reader per file format; each returns a `Source`."""

@@ -1,4 +1,4 @@
-"""Rows of CSV text that people write, with Python's reader: one setting, and one line for what is wrong."""
+"""Rows of hand-written CSV text, read with Python's csv module: one configuration, one-line errors."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from crossaisle.errors import DataError
 
 LONGEST = 1 << 24
-"""Characters of a cell; the csv module's own limit, 131,072, is fewer than a description may have."""
+"""Maximum characters per cell; the csv module's default, 131,072, is too small for some descriptions."""
 
 
 def csv_rows(
     lines: Iterable[str], delimiter: str, file: str, *, quote: str = '"', comments: str = "", first: int = 1
 ) -> Iterator[tuple[int, list[str]]]:
-    """The number of the line on which each record begins, and its cells. Blank lines are no records.
+    """Yields each record's first line number, and its cells. Blank lines are skipped.
 
-    `lines`: with their ends. `comments`: what a line begins with that is none, where no quote is open; ""
-    for nothing. `first`: the number of the first line. `DataError` for a cell that is too long, a quote that
-    is left open, named with the line on which it opened, and text behind a closed one.
+    `lines`: including line ends. `comments`: prefix of lines to skip outside of quotes; "" for none. `first`:
+    the number of the first line. `DataError` for a cell that is too long, an unclosed quote, named with the
+    line on which it opened, and text after a closing quote.
     """
-    csv.field_size_limit(LONGEST)  # of the whole process: nothing else reads with this module
+    csv.field_size_limit(LONGEST)  # applies to the whole process, but nothing else uses this module
     record: list[str] = []
 
     def fed() -> Iterator[str]:
@@ -58,14 +58,14 @@ def _trouble(
     else:
         last = number + len(record) - 1
         rule = (
-            f"a quote ({quote}) is opened here and closed amid the text of line {last}: close it before, or "
-            "write a quote within a quoted text twice"
+            f"a quote ({quote}) is opened here and closed in the middle of line {last}: close it "
+            "earlier, or double quotes inside quoted text"
         )
     return DataError(rule, file=f"{file}, line {opened}")
 
 
 def _opened(record: Sequence[str], delimiter: str, quote: str) -> int:
-    """On which line of a record the cell begins that cannot be read, from 0."""
+    """The line of a record, from 0, on which the unreadable cell starts."""
     text = "".join(record)
     q, d = re.escape(quote), re.escape(delimiter)
     cell = re.compile(rf"(?:{q}(?:[^{q}]|{q}{q})*{q}|(?!{q})[^{d}\r\n]*){d}")

@@ -1,7 +1,7 @@
-"""Tables as text with delimiters: CSV, TSV and their relatives.
+"""Delimited text: CSV, TSV and the like.
 
-Values between commas may be quoted. Values between tabs are not, as database exports and public review
-files have them, unless the header is: there a quote is a character like any other.
+Comma-separated values may be quoted. In tab-separated files, such as database exports and public review data,
+a quote is an ordinary character, unless the header is quoted.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from crossaisle.table_config import FileConfig
 
 _PIECE = 1 << 20
 ONE = "\x1f"
-"""The "unit separator" of ASCII, which stands for a delimiter of several characters."""
+"""ASCII "unit separator", used internally in place of delimiters with several characters."""
 
 
 def read_csv(part: Part, config: FileConfig, limits: ReadLimits, *, tabs: bool) -> Source:
-    """A source for text whose values stand between delimiters; `tabs`: which are known to be tabs."""
+    """A source for delimited text; `tabs`: whether it is known to be tab-separated."""
     file = part.file
     encoding, note = encoding_of(file, part.opener, config.encoding)
     form = _form(part, encoding, config, limits, tabs=tabs)
@@ -44,8 +44,8 @@ def read_csv(part: Part, config: FileConfig, limits: ReadLimits, *, tabs: bool) 
     )
     if config.header and looks_like_data(form.first):
         source.notes.append(
-            f"{file}: the first line looks like data ({_shown(form.first)}) and was read as the names of the "
-            "columns: set header = false if it is a row"
+            f"{file}: the first line looks like data ({_shown(form.first)}) and was read as "
+            "column names: set header = false if it is a row"
         )
 
     def set_aside(row: Any) -> str:
@@ -76,7 +76,7 @@ def read_csv(part: Part, config: FileConfig, limits: ReadLimits, *, tabs: bool) 
             include_columns=list(wanted),
             strings_can_be_null=True,
             null_values=[""],
-            check_utf8=False,  # checked over the whole file already
+            check_utf8=False,  # already checked over the whole file
         )
         try:
             held = sys.getrefcount(counted)
@@ -106,24 +106,25 @@ def read_csv(part: Part, config: FileConfig, limits: ReadLimits, *, tabs: bool) 
 
 
 def _swallowed(file: str, stream: Callable[[], Any], rows: int, header: bool) -> list[str]:
-    """A note where there are more lines than rows, blank ones apart: they are no rows."""
+    """A note if there are more non-blank lines than rows."""
     with stream() as raw:
         lines_of_data = _filled_lines(raw) - header
     if lines_of_data <= rows:
         return []
     return [
-        f"{file}: {lines_of_data:,} lines are {rows:,} rows, the other {lines_of_data - rows:,} "
-        "stand within quotes; if they should be rows, set quote to ''"
+        f"{file}: {lines_of_data:,} lines make {rows:,} rows: the other "
+        f"{lines_of_data - rows:,} are inside quotes; if each line should be a row, set quote "
+        "to ''"
     ]
 
 
 @dataclass(frozen=True)
 class _Form:
-    """What the first line of a file tells, with the settings."""
+    """A file's format, from its first line and the settings."""
 
     delimiter: str
     quote: str
-    """"" for none."""
+    """"" if values are not quoted."""
     names: tuple[str, ...]
     first: tuple[str, ...]
     """The cells of the first line."""
@@ -135,7 +136,9 @@ def _form(part: Part, encoding: str, config: FileConfig, limits: ReadLimits, *, 
         head = itertools.dropwhile(lambda line: not line.strip("\r\n"), lines(text, part.file, limits))
         first = next(head, "")
         if "\0" in first:
-            raise DataError("NUL bytes in the first line: this is no text, or damaged", file=part.file)
+            raise DataError(
+                "NUL bytes in the first line: this is not a text file, or it is damaged", file=part.file
+            )
         if delimiter is None:
             delimiter = max(",;\t|", key=first.count)
             if not first.count(delimiter) and "::" in first:
@@ -144,7 +147,7 @@ def _form(part: Part, encoding: str, config: FileConfig, limits: ReadLimits, *, 
         if quote is None:
             quoted = first.lstrip("\ufeff").startswith('"')
             quote = '"' if len(delimiter) == 1 and (delimiter != "\t" or quoted) else ""
-        # a byte order mark before a quoted name would make the quotes part of it
+        # otherwise the quotes after a byte order mark would become part of the name
         rest = itertools.chain([first.removeprefix("\ufeff")], head)
         if len(delimiter) > 1:
             cells = first.removeprefix("\ufeff").rstrip("\r\n").split(delimiter)
@@ -173,13 +176,13 @@ def _csv_trouble(message: str, limits: ReadLimits) -> str:
 
 
 def _enclosed(batch: pa.RecordBatch) -> int:
-    """How many values begin and end with a quote."""
+    """Number of values that start and end with a quote."""
     masks = (pc.and_(pc.starts_with(c, '"'), pc.ends_with(c, '"')) for c in batch.columns)
     return sum(pc.sum(mask).as_py() or 0 for mask in masks)
 
 
 class _CountedLines:
-    """A stream that counts the lines that pass, blank ones included, and makes long delimiters one byte."""
+    """A stream that counts the lines read, blank ones included, and replaces long delimiters by one byte."""
 
     def __init__(self, stream: Any, delimiter: str) -> None:
         self._stream = stream
@@ -190,7 +193,7 @@ class _CountedLines:
         self.closed = self.stopped = False
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, at most `size`; none any more once `stopped`."""
+        """The next bytes, at most `size`; none after `stop`."""
         chunk: bytes = b"" if self.stopped else self._stream.read(size)
         if chunk:
             self._line_feeds += chunk.count(b"\n")
@@ -198,16 +201,17 @@ class _CountedLines:
         return self._shortened(chunk) if self._long else chunk
 
     def stop(self, reader: Any) -> None:
-        """Tells a reader that was left early, and still reads ahead, that the file ends here."""
+        """Makes a reader that was abandoned but still reads ahead see the end of the file."""
         self.stopped = True
         with reader, suppress(pa.ArrowException, OSError, EOFError):
             for _ in reader:
                 pass
 
     def wait(self, held: int, seconds: float = 1.0) -> None:
-        """Until no thread holds this any more: there were `held` references before the reader.
+        """Waits until no other thread refers to this stream; `held`: references before the reader was
+        created.
 
-        A thread of Arrow that lets go of it while the interpreter ends takes the process down with SIGABRT.
+        If an Arrow thread releases it during interpreter shutdown, the process dies with SIGABRT.
         """
         end = time.monotonic() + seconds
         while sys.getrefcount(self) > held + 1 and time.monotonic() < end:
@@ -215,7 +219,7 @@ class _CountedLines:
 
     def _shortened(self, chunk: bytes) -> bytes:
         whole, self._held = self._held + chunk, b""
-        if chunk:  # the beginning of a delimiter waits for the rest of it
+        if chunk:  # the start of a delimiter must wait for the rest of it
             for n in range(min(len(self._long) - 1, len(whole)), 0, -1):
                 if whole.endswith(self._long[:n]) and not whole.endswith(self._long):
                     whole, self._held = whole[:-n], whole[-n:]
@@ -226,7 +230,7 @@ class _CountedLines:
 
     @property
     def lines(self) -> int:
-        """Lines so far, a last one without its end included."""
+        """Number of lines so far, including a last one without line end."""
         return self._line_feeds + (not self._ended)
 
     def readable(self) -> bool:
@@ -238,7 +242,7 @@ class _CountedLines:
 
 
 def _filled_lines(stream: Any) -> int:
-    """Lines with something on them."""
+    """Number of non-blank lines."""
     filled, last = 0, b"\n"
     while chunk := stream.read(_PIECE):
         raw = np.frombuffer(last + chunk, np.uint8)

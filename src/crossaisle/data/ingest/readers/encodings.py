@@ -1,4 +1,4 @@
-"""Which encoding a text file is in: checked over the whole file, so that nothing turns to garbage midway."""
+"""Detects the encoding of a text file, over the whole file, so that decoding cannot fail halfway."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CHUNK = 1 << 20
 def find_encoding(
     open_bytes: Callable[[], IO[bytes]], given: str | None, file: str
 ) -> tuple[str, str | None]:
-    """The encoding of a file and, where it was a guess, a sentence for the report.
+    """The encoding of a file and, if it was guessed, a sentence for the report.
 
-    `DataError` when the encoding was given and the file is not in it.
+    `DataError` if an encoding was given and does not fit the file.
     """
     if given is not None:
         try:
@@ -33,7 +33,7 @@ def find_encoding(
         wrong = _first_wrong_byte(open_bytes, given)
         if wrong is not None:
             raise DataError(
-                f"not {given}: byte {wrong[0]} does not fit; leave encoding unset to find it out",
+                f"not {given}: byte {wrong[0]} does not fit; leave encoding unset to detect it",
                 file=file,
                 row=wrong[1],
             )
@@ -60,7 +60,7 @@ def find_encoding(
 
 
 def _check_marked(open_bytes: Callable[[], IO[bytes]], encoding: str, file: str) -> None:
-    """`DataError` where a file is not in the encoding that its byte order mark tells."""
+    """`DataError` if a file is not in the encoding indicated by its byte order mark."""
     form = encoding.removesuffix("-sig")
     wrong = _first_wrong_byte(open_bytes, form)
     if wrong is not None:
@@ -73,7 +73,7 @@ def _check_marked(open_bytes: Callable[[], IO[bytes]], encoding: str, file: str)
 
 
 def _first_wrong_byte(open_bytes: Callable[[], IO[bytes]], encoding: str) -> tuple[int, int] | None:
-    """(offset, line) of the first byte that does not decode, None when all do."""
+    """(offset, line) of the first byte that cannot be decoded, or None."""
     decoder = codecs.getincrementaldecoder(encoding)()
     plain = not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32", "utf-7"))
     offset = 0
@@ -110,9 +110,9 @@ def _unmarked_utf16(head: bytes) -> str | None:
 
 
 def _looks_chinese(open_bytes: Callable[[], IO[bytes]], offset: int) -> bool:
-    """True when most two-byte pairs are everyday hanzi of GB2312.
+    """Whether most two-byte pairs are common Chinese characters of GB 2312.
 
-    Accented Latin text and Cyrillic often decode as GB18030 too, but then to rare characters.
+    Accented Latin text and Cyrillic often decode as GB18030 as well, but give rare characters.
     """
     with open_bytes() as handle:
         handle.read(max(offset - 64, 0))
@@ -130,8 +130,8 @@ def _looks_chinese(open_bytes: Callable[[], IO[bytes]], offset: int) -> bool:
 
 
 def encoding_of(file: str, opener: Callable[[], IO[bytes]], given: str | None) -> tuple[str, str | None]:
-    """`find_encoding`, with a damaged file named in the error."""
+    """`find_encoding`, with an error that names a damaged file."""
     try:
         return find_encoding(opener, given, file)
-    except (OSError, EOFError) as error:  # a damaged or truncated gzip file
+    except (OSError, EOFError) as error:  # such as a damaged or truncated gzip file
         raise DataError(f"cannot be read ({error})", file=file) from None

@@ -1,4 +1,4 @@
-"""JSON: one object a line, or one array of objects; a line may also be a Python dict."""
+"""JSON: one object per line, or one array of objects; a line may also be a Python dict literal."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from crossaisle.errors import DataError
 from crossaisle.table_config import FileConfig
 
 DEEPEST = 4
-"""Levels of objects within objects whose fields have names of their own."""
+"""Maximum nesting depth of objects whose fields become columns."""
 Objects = Callable[[], Iterator[tuple[int, Any]]]
 
 
 def read_json(file: str, opener: Callable[[], IO[bytes]], config: FileConfig, limits: ReadLimits) -> Source:
-    """A source for JSON. Fields within an object are columns too, named `object.field`."""
+    """A source for JSON. Nested fields become columns named `object.field`."""
     encoding, note = encoding_of(file, opener, config.encoding)
     objects = _objects(file, opener, encoding, limits)
     names: dict[str, None] = {}
@@ -36,7 +36,7 @@ def read_json(file: str, opener: Callable[[], IO[bytes]], config: FileConfig, li
             top.update(value)
             _collect(value, "", names, nested)
     if not names:
-        raise DataError("no line holds a JSON object: write one object a line, or one array", file=file)
+        raise DataError("no line holds a JSON object: write one object per line, or one array", file=file)
     source = Source(file, tuple(names), lambda _: iter(()), 1, encoding, [note] if note else [])
     source.nested = {name: tuple(fields) for name, fields in nested.items()}
 
@@ -61,7 +61,7 @@ def read_json(file: str, opener: Callable[[], IO[bytes]], config: FileConfig, li
 def _collect(
     value: Mapping[str, Any], prefix: str, names: dict[str, None], nested: dict[str, dict[str, None]]
 ) -> None:
-    """Names of all fields, those of objects within included, and the fields of the entries of lists."""
+    """Collects the names of all fields, including nested ones, and of the fields in the entries of lists."""
     for key, part in value.items():
         name = prefix + str(key)
         names[name] = None
@@ -75,7 +75,7 @@ def _collect(
 
 
 def within(value: Any, path: Sequence[str]) -> Any:
-    """The field at a path through objects, None where it ends early."""
+    """The field at a path of nested objects; None if the path ends early."""
     for name in path:
         if not isinstance(value, dict):
             return None
@@ -84,7 +84,7 @@ def within(value: Any, path: Sequence[str]) -> Any:
 
 
 def _objects(file: str, opener: Callable[[], IO[bytes]], encoding: str, limits: ReadLimits) -> Objects:
-    """What gives (row number, parsed object) again and again."""
+    """Returns a function that iterates over (row number, parsed object) and may be called repeatedly."""
     with io.TextIOWrapper(opener(), encoding=encoding) as text:
         first = next((c for c in iter(lambda: text.read(1), "") if not c.isspace() and c != "\ufeff"), "")
         following = text.read(1 << 10).lstrip() if first == "[" else ""
@@ -99,20 +99,21 @@ def _array(file: str, opener: Callable[[], IO[bytes]], encoding: str, limits: Re
         whole = text.read(limits.json_array + 1)
     if len(whole) > limits.json_array:
         raise DataError(
-            f"one JSON array of more than {limits.json_array >> 20} MB: write one object a line instead",
+            f"one JSON array of more than {limits.json_array >> 20} MB: write one object per line instead",
             file=file,
         )
     try:
         value = json.loads(whole)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"neither one JSON object a line nor a JSON array ({error})", file=file) from None
+        raise DataError(f"neither one JSON object per line nor a JSON array ({error})", file=file) from None
     return value if isinstance(value, list) else [value]
 
 
 def _lines(
     file: str, opener: Callable[[], IO[bytes]], encoding: str, limits: ReadLimits
 ) -> Iterator[tuple[int, Any]]:
-    """A line that is neither JSON nor a Python dict comes back as its text. Blank lines count not."""
+    """Yields lines; one that is neither JSON nor a Python dict is yielded as text. Blank lines are not
+    counted."""
     with io.TextIOWrapper(opener(), encoding=encoding) as text:
         number = 0
         for line in lines(text, file, limits):
@@ -126,12 +127,12 @@ def _lines(
 
 
 def python_literal(text: str) -> list[Any] | dict[Any, Any] | None:
-    """A list or a dict as Python writes it (`['a', None]`), None where the text is none."""
+    """Parses a list or dict written as a Python literal (`['a', None]`); None if the text is not one."""
     if not text.startswith(("{", "[")) or not text.endswith(("}", "]")):
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd escapes in the text
+            warnings.simplefilter("ignore")  # invalid escapes in the text
             value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
@@ -139,7 +140,7 @@ def python_literal(text: str) -> list[Any] | dict[Any, Any] | None:
 
 
 def json_text(value: Any) -> str | None:
-    """A value as the text of a cell; None for null and the empty text."""
+    """A value as cell text; None for null and empty text."""
     if value is None or isinstance(value, str):
         return value or None
     if isinstance(value, float) and value.is_integer():

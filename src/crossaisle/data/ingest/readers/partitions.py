@@ -1,4 +1,5 @@
-"""Columns that stand in the names of folders, as Hive, Spark and DuckDB write them: `date=2024-01-01/`."""
+"""Hive-style partitions, as written by Hive, Spark and DuckDB: columns in folder names,
+`date=2024-01-01/`."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ import pyarrow as pa
 from crossaisle.data.ingest.source import Source
 
 NOTHING = "__HIVE_DEFAULT_PARTITION__"
-"""What a folder is called whose rows have no value."""
+"""The value in folder names that stands for null."""
 
 
 def partition_of(folders: PurePath) -> dict[str, str | None]:
-    """Columns and values in the names of some folders, the inner one counting where two have a name."""
+    """Columns and values in folder names; if a name occurs twice, the inner folder wins."""
     pairs = (part.partition("=") for part in folders.parts)
     return {
         unquote(name): None if value == NOTHING else unquote(value)
@@ -26,7 +27,7 @@ def partition_of(folders: PurePath) -> dict[str, str | None]:
 
 
 def with_partition(source: Source, values: dict[str, str | None]) -> Source:
-    """The source with a column for each value, alike in all rows; a column that the file has itself stays."""
+    """Adds a constant column per value; a column in the file itself takes precedence."""
     more = {name: value for name, value in values.items() if name not in source.names}
     if not more:
         return source

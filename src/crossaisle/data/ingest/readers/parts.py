@@ -1,4 +1,4 @@
-"""Which files a table consists of: one, several, those of a folder, of a pattern or in a zip file."""
+"""The files of a table: one, several, or those in a folder, pattern, zip file or workbook."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
+from crossaisle.artifact import FORMAT, MANIFEST
 from crossaisle.data.ingest.limits import ReadLimits
 from crossaisle.data.ingest.readers.partitions import partition_of
-from crossaisle.errors import DataError, nearest
+from crossaisle.data.ingest.readers.workbook import WORKBOOKS, sheet_names
+from crossaisle.errors import DataError, MissingDependencyError, nearest
 
 PIECE = 1 << 20
 SUFFIXES = {
@@ -33,23 +36,25 @@ class Part:
     """One file of a table."""
 
     file: str
-    """What messages call it."""
+    """Its name in messages."""
     opener: Callable[[], IO[bytes]]
-    """Its bytes, unpacked."""
+    """Opens its unpacked bytes."""
     folder: Path
     path: Path | None = None
-    """Where the bytes lie as they are; None where they must be unpacked."""
+    """The path if the bytes can be read from there directly; None if they must be unpacked."""
     partition: dict[str, str | None] = field(default_factory=dict)
-    """Columns that stand in the names of its folders."""
+    """Columns in the names of its folders."""
+    sheet: str | None = None
+    """The sheet, if `path` is a workbook."""
 
     @property
     def kind(self) -> str | None:
-        """The format that its name tells, None where it tells none."""
+        """The format according to its name, or None."""
         return known_format(self.file)
 
 
 def known_format(name: str) -> str | None:
-    """The format that the name of a file tells, `.gz` and the like apart."""
+    """The format according to a file name, ignoring `.gz` and the like."""
     suffixes = [s.lower() for s in PurePosixPath(name).suffixes]
     if suffixes[-1:] == [".gz"]:
         suffixes = suffixes[:-1]
@@ -57,18 +62,18 @@ def known_format(name: str) -> str | None:
 
 
 class Found(NamedTuple):
-    """What is behind the path of a table."""
+    """The files behind the path of a table."""
 
     parts: list[Part]
-    """In the order of their names."""
+    """Ordered by name."""
     notes: list[str]
-    """Sentences about files that were left out."""
+    """Sentences about files that were skipped."""
 
 
 def find_parts(path: Path | tuple[Path, ...], limits: ReadLimits, *, tolerant: bool = False) -> Found:
-    """The files behind a path or several; `DataError` where there are none, or where one is damaged.
+    """The files behind one or more paths; `DataError` if there are none, or if one is damaged.
 
-    `tolerant`: damaged files, and paths with no table behind them, are named in the notes instead.
+    `tolerant`: damaged files, and paths without tables, are named in the notes instead.
     """
     search = _Search(limits, tolerant)
     parts: dict[str, Part] = {}
@@ -84,15 +89,15 @@ class _Search:
         self.notes: list[str] = []
 
     def behind(self, path: Path, base: Path | None = None) -> Iterator[Part]:
-        """All parts behind a path; what cannot be opened is noted, if that is wanted.
+        """All parts behind a path; if tolerant, what cannot be opened is noted.
 
-        `base`: the folder below which the names of folders may hold columns.
+        `base`: the folder below which folder names may contain columns.
         """
         try:
             for part in self._behind(path):
                 folders = None if base is None else partition_of(part.folder.relative_to(base))
                 yield replace(part, partition=folders | part.partition) if folders else part
-        except DataError as error:
+        except (DataError, MissingDependencyError) as error:
             if not self.tolerant:
                 raise
             self.notes.append(str(error))
@@ -102,26 +107,36 @@ class _Search:
             yield from self._of_folder(path)
         elif path.is_file():
             yield from self._of_file(path)
+        elif holder := next((p for p in path.parents if _holds_tables(p) and p.is_file()), None):
+            yield from self._within(holder, path.relative_to(holder).as_posix())
         elif found := _fitting(path):
             for one in found:
                 yield from self.behind(one, _before_pattern(path))
         else:
-            yield from self._within_zip(path)
+            siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise DataError(f"no such file{nearest(path.name, siblings) if siblings else ''}", file=str(path))
 
     def _of_folder(self, folder: Path) -> Iterator[Part]:
-        there = [
+        found = [
             file
             for file in sorted(folder.rglob("*"))
-            if file.is_file()
-            and not any(name.startswith((".", "_")) for name in file.relative_to(folder).parts)
+            if not any(name.startswith((".", "_", "~$")) for name in file.relative_to(folder).parts)
         ]
+        ours = [one for one in found if one.is_dir() and _is_output(one)]
+        there = [f for f in found if f.is_file() and not set(ours) & set(f.parents)]
         tables = [f for f in there if known_format(f.name) or f.suffix.lower() == ".zip"]
+        if self.tolerant or not tables:  # a workbook next to a table's files is not part of it
+            tables = [f for f in there if f in tables or f.suffix.lower() in WORKBOOKS]
         filled = [f for f in tables if f.stat().st_size]
         if not filled:
-            what = "only empty files" if tables else f"no file of a table ({', '.join(SUFFIXES)})"
+            known = ", ".join((*SUFFIXES, *WORKBOOKS))
+            what = "only empty files" if tables else f"no table file ({known})"
             raise DataError(f"the folder holds {what}", file=str(folder))
-        self._leave_out(folder, "of no known format", [f for f in there if f not in tables])
+        self._leave_out(folder, "of unknown format", [f for f in there if f not in tables])
         self._leave_out(folder, "empty", [f for f in tables if f not in filled])
+        if not self.tolerant:
+            outer = [f for f in ours if not set(ours) & set(f.parents)]
+            self._leave_out(folder, "written by crossaisle", outer)
         for file in filled:
             yield from self.behind(file, folder)
 
@@ -134,21 +149,18 @@ class _Search:
         file = str(path)
         if path.stat().st_size == 0:
             raise DataError("the file is empty", file=file)
-        if path.suffix.lower() == ".zip":
-            yield from self._members(path, "*")
+        if _holds_tables(path):
+            yield from self._within(path, "*")
         elif path.suffix.lower() == ".gz":
             yield Part(file, partial(_open_gzip, path, self.limits), path.parent)
         else:
             yield Part(file, partial(_open, path), path.parent, path)
 
-    def _within_zip(self, path: Path) -> Iterator[Part]:
-        """A file in a zip file, named as if that were a folder."""
-        for parent in path.parents:
-            if parent.suffix.lower() == ".zip" and parent.is_file():
-                yield from self._members(parent, path.relative_to(parent).as_posix())
-                return
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"no such file{nearest(path.name, siblings) if siblings else ''}", file=str(path))
+    def _within(self, holder: Path, name: str) -> Iterator[Part]:
+        """Files in a zip file, or sheets of a workbook: all ("*"), one, or those that match a pattern."""
+        if holder.suffix.lower() == ".zip":
+            return self._members(holder, name)
+        return self._sheets(holder, name)
 
     def _members(self, path: Path, pattern: str) -> Iterator[Part]:
         try:
@@ -158,7 +170,7 @@ class _Search:
             raise DataError(f"cannot be read as a zip file ({error})", file=str(path)) from None
         outside = [m.filename for m in members if leads_out(m.filename)]
         if outside:
-            self._leave_out(path, "named as if they lay outside of the zip file", outside)
+            self._leave_out(path, "with paths outside the zip file", outside)
         members = [m for m in members if not leads_out(m.filename) and not _hidden(m.filename)]
         names = sorted(m.filename for m in members if m.file_size)
         tables = [n for n in names if known_format(n)] or names[: len(names) == 1]
@@ -167,30 +179,55 @@ class _Search:
             wanted = "table" if pattern == "*" else f"file {pattern!r}"
             raise DataError(f"the zip file holds no {wanted} ({_few(names)})", file=str(path))
         if pattern == "*":
-            self._leave_out(path, "of no known format", [n for n in names if n not in tables])
+            self._leave_out(path, "of unknown format", [n for n in names if n not in tables])
             self._leave_out(path, "empty", [m.filename for m in members if not m.file_size])
         for name in chosen:
             yield Part(f"{path}/{name}", partial(_open_member, path, name, self.limits), path.parent)
 
+    def _sheets(self, path: Path, pattern: str) -> Iterator[Part]:
+        visible, hidden = sheet_names(path, self.limits)
+        chosen = [n for n in (visible if pattern == "*" else [*visible, *hidden]) if fnmatchcase(n, pattern)]
+        if not chosen:
+            wanted = "sheet with anything in it" if pattern == "*" else f"sheet {pattern!r}"
+            raise DataError(f"the workbook holds no {wanted} ({_few([*visible, *hidden])})", file=str(path))
+        if pattern == "*" and hidden:
+            self._leave_out(path, "hidden sheets", hidden)
+        for name in chosen:
+            file = f"{path}/{name}" if pattern != "*" or len(visible) > 1 else str(path)
+            yield Part(file, partial(_open, path), path.parent, path, sheet=name)
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether a run, an import or a model lies in a folder: none of them is a table of a shop."""
+    if any((folder / name).is_file() for name in ("run.json", "rejected.parquet")):
+        return True
+    manifest = folder / MANIFEST
+    return manifest.is_file() and f'"format": "{FORMAT}"' in manifest.read_text("utf-8", "replace")[:100]
+
+
+def _holds_tables(path: Path) -> bool:
+    """Whether a file with this name may contain several tables."""
+    return path.suffix.lower() in (".zip", *WORKBOOKS)
+
 
 def leads_out(name: str) -> bool:
-    """Whether a member of a zip file is named as if it lay outside of it, as in `../x.csv` and `/etc/x`."""
+    """Whether a zip member's name points outside of the archive, as in `../x.csv` and `/etc/x`."""
     return name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:2] == ":"
 
 
 def _hidden(name: str) -> bool:
-    """Whether a member is one that systems add: `.DS_Store`, `__MACOSX/...`."""
+    """Whether a member was added by the operating system: `.DS_Store`, `__MACOSX/...`."""
     return any(part.startswith((".", "__")) for part in name.split("/"))
 
 
 def _before_pattern(path: Path) -> Path:
-    """The folders before the first one with a sign of a pattern."""
+    """The part of a path before its first component with a wildcard."""
     plain = itertools.takewhile(lambda part: not set(part) & set("*?["), path.parts)
     return Path(*plain)
 
 
 def _fitting(path: Path) -> list[Path]:
-    """Files and folders that fit a pattern; none where the path is no pattern."""
+    """Files and folders that match a pattern; none if the path contains no wildcard."""
     parts = path.parts
     place = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), None)
     if place is None:
@@ -227,7 +264,7 @@ def _open_member(path: Path, name: str, limits: ReadLimits) -> IO[bytes]:
 
 
 class _Unpacked(io.RawIOBase):
-    """What is in a packed file; `DataError` where that is out of all proportion."""
+    """Stream of an unpacked file; `DataError` if it grows out of proportion (zip bombs)."""
 
     def __init__(self, path: Path, file: Any, size: int, limits: ReadLimits, archive: Any = None) -> None:
         self._path, self._file, self._archive, self._length = path, file, archive, 0
@@ -246,12 +283,14 @@ class _Unpacked(io.RawIOBase):
             with self._path.open("rb") as file:
                 if file.read(2) != b"\x1f\x8b":
                     raise
-            raise OSError("bytes follow that are not gzip: damaged, or something was appended") from None
+            raise OSError(
+                "trailing bytes are not gzip: the file is damaged, or something was appended"
+            ) from None
         self._length += count
         if self._length > self._most:
             raise DataError(
-                f"unpacks to more than {self._most // 1_000_000:,} MB, {self._growth} times its size: "
-                "if it is what it should be, unpack it first",
+                f"unpacks to more than {self._most // 1000000:,} MB, {self._growth} times its size: "
+                "if this is expected, unpack it first",
                 file=str(self._path),
             )
         return count

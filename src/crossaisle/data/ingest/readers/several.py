@@ -1,4 +1,4 @@
-"""Several files as one table, read one after the other."""
+"""Concatenates several files into one table."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from crossaisle.data.ingest.ledger import FILE_BITS
 from crossaisle.data.ingest.source import Source
 
 SHOWN = 3
-"""Notes of single files that are told one by one."""
+"""Maximum number of per-file notes reported individually."""
 
 
 def as_one(file: str, sources: Sequence[Source]) -> Source:
-    """One source for several. A column that a file lacks is empty there, and the report says so.
+    """One source for several. Columns missing in a file are empty there, which the report mentions.
 
-    Row numbers are those of each file, with the number of the file in the bits above them.
+    Row numbers are those of each file, with the file number in the higher bits.
     """
     if len(sources) == 1:
         return sources[0]
@@ -43,7 +43,7 @@ def as_one(file: str, sources: Sequence[Source]) -> Source:
         for number, source in enumerate(sources):
             if source.names != names and (lacks := [n for n in wanted if n not in source.names]):
                 source.notes.append(
-                    f"{source.file}: has no column {', '.join(map(repr, lacks))}: empty there"
+                    f"{source.file}: has no column {', '.join(map(repr, lacks))}, so it is empty there"
                 )
             starts.append(done)
             there = [n for n in wanted if n in source.names]

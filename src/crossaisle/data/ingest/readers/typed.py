@@ -1,4 +1,4 @@
-"""Tables whose columns have types: parquet files and frames."""
+"""Tables with typed columns: parquet files and frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crossaisle.errors import DataError
 
 
 def read_parquet(part: Part, limits: ReadLimits) -> Source:
-    """A source for a parquet file. Fields within a struct are columns too, named `struct.field`."""
+    """A source for a parquet file. Fields of structs become columns named `struct.field`."""
     file = part.file
     try:
         if part.path is not None:
@@ -43,7 +43,7 @@ def read_parquet(part: Part, limits: ReadLimits) -> Source:
 
 
 def of_frame(frame: Any, what: str, limits: ReadLimits = READ_LIMITS) -> Source:
-    """A source for a pandas, polars or pyarrow table; `what` stands for the file in messages."""
+    """A source for a pandas, polars or pyarrow table; `what` is its name in messages."""
     try:
         if isinstance(frame, pa.Table):
             table = frame
@@ -57,7 +57,7 @@ def of_frame(frame: Any, what: str, limits: ReadLimits = READ_LIMITS) -> Source:
             )
     except pa.ArrowException as error:
         raise DataError(
-            f"a column mixes types ({first_line(error)}); make it text first", file=what
+            f"a column mixes types ({first_line(error)}); convert it to text first", file=what
         ) from None
 
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -88,7 +88,7 @@ def _fields(kind: pa.DataType, prefix: str) -> Iterator[str]:
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Whether each value is a list."""
+    """Whether the values are lists."""
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 

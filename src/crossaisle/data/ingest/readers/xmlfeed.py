@@ -1,6 +1,6 @@
-"""XML feeds of products: RSS and Atom as Google Merchant Center has them, and others with an element each.
+"""XML product feeds: RSS and Atom as in Google Merchant Center, and others with one element per product.
 
-Entities are not expanded beyond what the parser bounds, and nothing outside of the file is read.
+Entities are not expanded beyond the parser's limits, and nothing outside of the file is read.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from crossaisle.data.ingest.source import Source
 from crossaisle.errors import DataError
 
 RECORDS = ("item", "entry", "product", "offer", "article", "record", "row")
-"""Names of the element that is one row; the first that occurs is taken."""
+"""Names of the element that is one row; the first that occurs is used."""
 Row = dict[str, str]
 
 
 def read_xml(part: Part, limits: ReadLimits) -> Source:
-    """A source with a row per product. Fields are named without their namespace (`g:price` is `price`), those
-    within others `field.inner`; what a product has several times is a list in JSON.
+    """A source with one row per product.
+
+    Fields are named without their namespace (`g:price` is `price`), nested ones `field.inner`; a field that
+    occurs several times in a product becomes a JSON list.
     """
     names: dict[str, None] = {}
     for row in itertools.islice(_rows(part), limits.json_head):
         names.update(dict.fromkeys(row))
     if not names:
-        raise DataError(f"no product in it: none of the elements {', '.join(RECORDS)}", file=part.file)
+        raise DataError(f"no product found: it has none of the elements {', '.join(RECORDS)}", file=part.file)
 
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
         rows = _rows(part)
@@ -43,7 +45,7 @@ def read_xml(part: Part, limits: ReadLimits) -> Source:
 
 
 def _rows(part: Part) -> Iterator[Row]:
-    """One row per record; the elements are dropped as they are read."""
+    """One row per record; elements are freed as they are read."""
     record: str | None = None
     above: list[ElementTree.Element] = []
     try:
@@ -80,5 +82,5 @@ def _row(element: ElementTree.Element) -> Row:
 
 
 def _local(tag: str) -> str:
-    """A name without its namespace."""
+    """An element's name without its namespace."""
     return tag.rsplit("}", 1)[-1]

@@ -1,1 +1,1 @@
-"""Rows put right before they are checked: filled, unfolded, joined, filtered. Each step gives a `Source`."""
+"""Reshapes rows before they are checked: fill down, explode, join, filter. Each step returns a `Source`."""

@@ -1,4 +1,4 @@
-"""What all steps need: columns as tidy texts, and an error where a column is missing."""
+"""Shared by all steps: columns as tidy texts, and the error for a missing column."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crossaisle.errors import DataError, nearest
 
 
 def need(source: Source, name: str, setting: str) -> None:
-    """`DataError` where the source has no such column."""
+    """`DataError` if the source does not have the column that a setting names."""
     if name not in source.names:
         raise DataError(
             f"{setting}: no such column{nearest(name, source.names)}", file=source.file, column=name
@@ -21,7 +21,7 @@ def need(source: Source, name: str, setting: str) -> None:
 
 
 def texts_of(batch: pa.RecordBatch | pa.Table, names: Sequence[str]) -> pl.DataFrame:
-    """Columns of a batch as tidy texts, null where nothing is left."""
+    """Columns of a batch as tidy texts, null if empty."""
     columns = {}
     for name in names:
         array = batch.column(name)

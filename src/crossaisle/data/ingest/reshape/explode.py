@@ -1,4 +1,5 @@
-"""Lists unfolded: each entry of a column becomes a row, as in logs of sessions and orders (GA4, OTTO)."""
+"""Explodes lists: each entry of a column becomes a row, as needed for logs of sessions and orders (GA4,
+OTTO)."""
 
 from __future__ import annotations
 
@@ -22,11 +23,11 @@ from crossaisle.errors import DataError
 
 
 def exploded(source: Source, column: str, named: Sequence[str]) -> Source:
-    """The source with one row per entry of a column of lists.
+    """The source with one row per entry of a list column.
 
-    Fields of an entry are columns `column.field`; an entry that is no object is the value of `column`. A
-    row whose list is empty has no event: it is listed in `left_out`. `named` are the columns that the
-    settings name, for a file that does not tell which fields there are.
+    Fields of an entry become columns `column.field`; an entry that is not an object is the value of `column`.
+    A row with an empty list has no event and is listed in `left_out`. `named`: columns that the settings
+    name, for files that do not show which fields exist.
     """
     need(source, column, "explode")
     fields = source.nested.get(column, ()) or tuple(n for n in named if n.startswith(f"{column}."))
@@ -63,7 +64,7 @@ def exploded(source: Source, column: str, named: Sequence[str]) -> Source:
 
 
 Unfolded = tuple[np.ndarray, dict[str, pa.Array]]
-"""int64 row of each entry, and the entries' columns."""
+"""int64 row of each entry, and the columns of the entries."""
 
 
 def _typed(lists: pa.Array, column: str, wanted: Sequence[str]) -> Unfolded:
@@ -81,7 +82,7 @@ def _typed(lists: pa.Array, column: str, wanted: Sequence[str]) -> Unfolded:
 def _parsed(
     cells: pa.Array, column: str, wanted: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, pa.Array], np.ndarray]:
-    """What `_typed` gives, and the rows that hold no list."""
+    """The result of `_typed` for lists stored as text, and the rows without a list."""
     parents: list[int] = []
     found: list[Any] = []
     odd: list[int] = []
@@ -100,14 +101,14 @@ def _parsed(
 
 
 def _refuse(odd: np.ndarray, cells: pa.Array, column: str, source: Source) -> None:
-    """`DataError` where no row at all holds a list."""
+    """`DataError` if no row contains a list."""
     if len(odd) and len(odd) + cells.null_count == len(cells):
         value = cells[int(odd[0])].as_py()
-        raise DataError("explode: not a list in JSON", file=source.file, column=column, value=value)
+        raise DataError("explode: not a JSON list", file=source.file, column=column, value=value)
 
 
 def _entries(text: str | None) -> list[Any] | None:
-    """The list that a cell holds; an object counts as a list of one."""
+    """The list in a cell; an object counts as a list of one."""
     if text is None or not text.strip():
         return []
     try:

@@ -1,4 +1,4 @@
-"""Cells that are empty because the row above says the same, as in spreadsheets and Shopify's exports."""
+"""Fills empty cells with the value of the row above, as in spreadsheets and Shopify's exports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crossaisle.table_config import FillConfig
 
 
 def filled_down(source: Source, config: FillConfig) -> Source:
-    """The source with values of the row above, from rows with the same value of `by` only.
+    """The source with values filled from the row above, but only between rows with the same value of `by`.
 
     A row whose `by` is empty belongs to the row above.
     """
@@ -42,7 +42,7 @@ def filled_down(source: Source, config: FillConfig) -> Source:
 def _with_row_above(
     batch: pa.RecordBatch, filled: Sequence[str], by: str | None, above: dict[str, str | None]
 ) -> pl.DataFrame:
-    """The filled columns as texts, with the last row of the batch before as a first row."""
+    """The filled columns as texts, preceded by the last row of the previous batch."""
     names = [*filled, *([by] if by and by not in filled else [])]
     frame = texts_of(batch, names)
     first = pl.DataFrame({name: pl.Series([above.get(name)], dtype=pl.String) for name in names})

@@ -1,4 +1,4 @@
-"""One more table, whose columns are put beside those of the first."""
+"""Joins a further table, whose columns are added to those of the first."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ KEY = "\0key"
 
 
 def joined(source: Source, config: JoinConfig, right: Source, limits: ReadLimits = READ_LIMITS) -> Source:
-    """The source with columns of another table, matched by a column that both have.
+    """The source with the columns of another table, joined on a key column.
 
-    Values are matched as tidy texts. A row without a match keeps its own columns; the report says how many
-    there are. A column that both tables have is the first table's.
+    Keys are compared as tidy texts. A row without a match is kept; the report gives their number. Of columns
+    in both tables, the first table's is used.
     """
     left_key, right_key = config.keys
     need(source, left_key, "join")
@@ -62,7 +62,7 @@ def joined(source: Source, config: JoinConfig, right: Source, limits: ReadLimits
 
 
 def _by_key(right: Source, key: str, columns: Sequence[str], take: str, limits: ReadLimits) -> pl.DataFrame:
-    """One row per key: what `take` says, where there are several."""
+    """One row per key; `take` decides which if there are several."""
     names = list(dict.fromkeys([key, *columns]))
     parts, rows = [], 0
     for batch in right.batches(names):
@@ -71,7 +71,7 @@ def _by_key(right: Source, key: str, columns: Sequence[str], take: str, limits: 
         if rows > limits.joined:
             raise DataError(f"join: more than {limits.joined:,} rows; join it beforehand", file=right.file)
     if not rows:
-        raise DataError("join: no row that can be read", file=right.file)
+        raise DataError("join: no readable row", file=right.file)
     table = pl.concat(parts).rename({key: KEY}).filter(pl.col(KEY).is_not_null())
     if take == "all":
         listed = pl.col(*columns).drop_nulls().unique(maintain_order=True).str.join(", ")

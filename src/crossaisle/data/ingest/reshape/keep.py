@@ -1,4 +1,4 @@
-"""Rows chosen by the values of their columns."""
+"""Filters rows by the values of their columns."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from crossaisle.table_config import Rows
 
 
 def filtered(source: Source, keep: Rows, drop: Rows, limits: ReadLimits = READ_LIMITS) -> Source:
-    """The source with only the rows that `keep` names, and without those that `drop` names.
+    """The source with only the rows that match `keep`, and without those that match `drop`.
 
-    Values are compared as tidy texts, upper and lower case told apart; "" is an empty cell, `*` stands for
-    any characters. Rows taken out are listed in `left_out`.
+    Values are compared as tidy texts, case-sensitively; "" is an empty cell, `*` matches any characters. Rows
+    removed are listed in `left_out`.
     """
     tests = [(name, _pattern(values), True) for name, values in keep.items()]
     tests += [(name, _pattern(values), False) for name, values in drop.items()]
@@ -55,5 +55,5 @@ def filtered(source: Source, keep: Rows, drop: Rows, limits: ReadLimits = READ_L
 
 
 def _pattern(values: Sequence[str]) -> str:
-    """A regular expression for any of the values."""
+    """A regular expression that matches any of the values."""
     return "^(?:" + "|".join(re.escape(v).replace(r"\*", ".*") for v in values) + ")$" if values else "^$^"

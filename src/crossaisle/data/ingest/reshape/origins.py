@@ -1,4 +1,4 @@
-"""`Origins`: from which row of a source each row of the next one comes, where a step changes their number."""
+"""`Origins`: maps rows back to the file for steps that change the number of rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class Origins:
-    """Grows batch by batch, and tells the rows of the file."""
+    """Built batch by batch; looks up row numbers in the file."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -22,13 +22,13 @@ class Origins:
         self._length = 0
 
     def add(self, origins: Rows) -> None:
-        """The positions in the source of the next rows."""
+        """Adds the source positions of the next rows."""
         self._chunks.append(origins)
-        self._starts.append(self._length)  # after the chunk: another thread may be looking
+        self._starts.append(self._length)  # appended after the chunk, as another thread may be reading
         self._length += len(origins)
 
     def file_rows(self, index: npt.NDArray[np.integer]) -> Rows:
-        """As `Source.file_rows`."""
+        """See `Source.file_rows`."""
         if not len(index):
             return np.empty(0, np.int64)
         place = bisect_right(self._starts, int(index.min())) - 1

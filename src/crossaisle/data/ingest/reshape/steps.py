@@ -1,4 +1,4 @@
-"""The steps that a table's settings ask for, in their order: fill down, unfold, join, filter."""
+"""Runs the steps in a table's settings, in order: fill down, explode, join, filter."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from crossaisle.data.ingest.source import Source
 from crossaisle.table_config import FileConfig, TableConfig
 
 Open = Callable[[FileConfig], Source]
-"""Opens the files of a table that is joined."""
+"""Opens the files of a joined table."""
 
 
 def reshaped(source: Source, config: TableConfig, opened: Open) -> Source:
-    """The source after all steps; the same where the settings ask for none."""
+    """The source after all steps; unchanged if the settings request none."""
     if config.fill_down is not None:
         source = filled_down(source, config.fill_down)
     if config.explode is not None:
@@ -34,7 +34,7 @@ def reshaped(source: Source, config: TableConfig, opened: Open) -> Source:
 
 
 def columns_of(config: TableConfig) -> tuple[str, ...]:
-    """All columns of the file that the settings name, those of filters and joins included."""
+    """All columns of the file named in the settings, including those in filters and joins."""
     columns = getattr(config, "columns", None)
     named: list[str] = []
     for value in vars(columns).values() if columns is not None else ():

@@ -1,1 +1,1 @@
-"""Columns of events that are too many for the memory, in nameless files."""
+"""Columns of events too large for memory, in unnamed temporary files."""

@@ -1,7 +1,7 @@
-"""`Column`: numbers that come part by part, in memory while few, in a mapped file once many.
+"""`Column`: numbers added part by part, kept in memory while few, and in a memory-mapped file once many.
 
-The files have no name: nothing is left behind, however the process ends. They lie where temporary files do
-(TMPDIR), and their pages stay in memory only as long as nothing else needs it.
+The files have no name, so nothing is left behind, however the process ends. They are created in the system's
+temporary folder (TMPDIR); the operating system can evict their pages from memory.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ import numpy.typing as npt
 from crossaisle.errors import DataError
 
 BLOCK = 1 << 16
-"""Numbers worked on at a time where all would not fit in memory."""
+"""Numbers processed at a time if not all fit in memory."""
 
 
 class Column:
     """One column of events."""
 
     def __init__(self, in_memory: int) -> None:
-        """`in_memory`: numbers up to which there is no file."""
+        """`in_memory`: number of values above which a file is used."""
         self._in_memory, self._length = in_memory, 0
         self._parts: list[np.ndarray] = []
         self._file: IO[bytes] | None = None
         self._dtype: np.dtype[Any] | None = None
 
     def add(self, values: np.ndarray) -> None:
-        """More numbers, of the same type as those before."""
+        """Appends numbers of the same type as before."""
         self._parts.append(values)
         self._dtype = self._dtype or values.dtype
         self._length += len(values)
         if self._length > self._in_memory:
             if self._file is None:
                 self._file = _nameless()
-                weakref.finalize(self, self._file.close)  # where an import ends in an error
+                weakref.finalize(self, self._file.close)  # in case the import fails
             with _room():
                 for part in self._parts:
                     self._file.write(np.ascontiguousarray(part, self._dtype).data)
@@ -48,7 +48,7 @@ class Column:
             self._parts = []
 
     def finish(self) -> np.ndarray:
-        """All of them: an array in memory, or one that is mapped and may be written to."""
+        """All numbers: an array in memory, or a writable memory-mapped one."""
         if self._file is None or self._dtype is None:
             parts, self._parts = self._parts, []
             return np.concatenate(parts) if parts else np.empty(0, self._dtype or np.int32)
@@ -57,7 +57,7 @@ class Column:
 
 def _nameless() -> IO[bytes]:
     with _room():
-        return tempfile.TemporaryFile()  # closed when its map is given up
+        return tempfile.TemporaryFile()  # closed together with its map
 
 
 @contextmanager
@@ -75,12 +75,12 @@ def _room(file: IO[bytes] | None = None) -> Iterator[None]:
 
 
 def _mapped(file: IO[bytes], dtype: np.dtype[Any], n: int) -> np.ndarray:
-    with file:  # the map outlives it
+    with file:  # the map stays valid
         return np.asarray(np.memmap(file, dtype, "r+", shape=(n,)))
 
 
 def filled(n: int, value: float, dtype: npt.DTypeLike, in_memory: int) -> np.ndarray:
-    """One number `n` times."""
+    """An array of `n` equal numbers."""
     out = blank(n, np.dtype(dtype), in_memory)
     for part in blocks(n):
         out[part] = value
@@ -88,12 +88,12 @@ def filled(n: int, value: float, dtype: npt.DTypeLike, in_memory: int) -> np.nda
 
 
 def blank(n: int, dtype: np.dtype[Any], in_memory: int) -> np.ndarray:
-    """Room for `n` numbers, which are not set: in memory, or mapped where they are many."""
+    """An uninitialised array of `n` numbers: in memory, or memory-mapped if large."""
     if n <= in_memory:
         return np.empty(n, dtype)
     file = _nameless()
     with _room(file):
-        if hasattr(os, "posix_fallocate"):  # where a full disk is an error; in a map it ends the process
+        if hasattr(os, "posix_fallocate"):  # a full disk is an error here, but kills the process in a map
             os.posix_fallocate(file.fileno(), 0, n * dtype.itemsize)
         else:
             file.truncate(n * dtype.itemsize)
@@ -101,7 +101,7 @@ def blank(n: int, dtype: np.dtype[Any], in_memory: int) -> np.ndarray:
 
 
 def replaced(codes: np.ndarray, table: np.ndarray, in_memory: int) -> np.ndarray:
-    """`table[codes]`; of many codes, in their place where the type is the same."""
+    """`table[codes]`; large `codes` are overwritten if the type is the same."""
     if len(codes) <= in_memory:
         out: np.ndarray = table[codes]
         return out
@@ -112,5 +112,5 @@ def replaced(codes: np.ndarray, table: np.ndarray, in_memory: int) -> np.ndarray
 
 
 def blocks(n: int) -> Iterator[slice]:
-    """Slices of `BLOCK` numbers up to `n`."""
+    """Slices of `BLOCK` numbers that cover `n`."""
     return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))

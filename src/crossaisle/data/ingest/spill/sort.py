@@ -1,4 +1,4 @@
-"""Sorting columns of events: in memory, or, where they are many, users by users through mapped files."""
+"""Sorts columns of events: in memory, or if they are many, group of users by group through mapped files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ Columns = dict[str, np.ndarray]
 def sorted_by_user(
     columns: Columns, keys: tuple[str, ...], n_users: int, in_memory: int
 ) -> Mapping[str, np.ndarray]:
-    """Columns of events in the order of `user`, then of `keys` from last to first, then as they came.
+    """Columns of events ordered by `user`, then by `keys` from last to first, then by input order.
 
-    Empties `columns`: each goes as its sorted copy comes; `position` is a key only. Of more than `in_memory`
-    events, those of some users at a time are gathered in a file (a distribution sort) and sorted there.
+    Empties `columns`: each is freed once its sorted copy exists; `position` is used only as a key. If there
+    are more than `in_memory` events, groups of users are gathered in a file (a distribution sort), and each
+    group is sorted there.
     """
     user = columns["user"]
     if len(user) <= in_memory:
@@ -34,7 +35,7 @@ def sorted_by_user(
     for part in blocks(len(user)):
         counts += np.bincount(user[part], minlength=n_users)
     ends = np.cumsum(counts)
-    # Users whose events together fill the room; a user alone may have more.
+    # Groups of users whose events together fill the memory; a single user may have more.
     of_user = (np.maximum(ends - counts, 0) // max(in_memory // 2, 1)).astype(np.int32)
     of_user = np.unique(of_user, return_inverse=True)[1].astype(np.int32)
     sizes = np.bincount(of_user, weights=counts).astype(np.int64)
@@ -51,7 +52,7 @@ def sorted_by_user(
 
 
 def _distributed(columns: Columns, of_user: np.ndarray, starts: np.ndarray) -> Columns:
-    """The columns with the events of one group of users after those of another, in order within each."""
+    """The columns with events gathered by group of users, in their previous order within each group."""
     n = len(columns["user"])
     group = blank(n, np.dtype(np.int32), 0)
     for part in blocks(n):
@@ -73,10 +74,10 @@ def _distributed(columns: Columns, of_user: np.ndarray, starts: np.ndarray) -> C
 
 
 def _order(user: Rows, keys: list[np.ndarray], n_users: int) -> Positions:
-    """intp positions of the events by user, then by the keys from last to first, then as they came.
+    """intp positions that order events by user, then by the keys from last to first, then by input order.
 
-    Grouping by user is a counting sort (a transposed sparse matrix), and logs mostly come in order of
-    time already: far cheaper than sorting millions of rows by several keys.
+    Grouping by user is a counting sort (a transposed sparse matrix), and logs are mostly ordered by time
+    already: far cheaper than sorting millions of rows by several keys.
     """
     first = None
     if any((k[1:] < k[:-1]).any() for k in keys):

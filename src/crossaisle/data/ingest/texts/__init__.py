@@ -1,1 +1,1 @@
-"""Texts of items: markup taken out, category cells read as paths."""
+"""Item texts: removal of markup, and parsing of category cells into paths."""

@@ -1,4 +1,5 @@
-"""Category cells -> paths: texts with separators, lists from JSON, Python and parquet, a column per level."""
+"""Parses category cells into paths: delimited texts, lists in JSON, Python or parquet, one column per
+level."""
 
 from __future__ import annotations
 
@@ -15,16 +16,16 @@ from crossaisle.data.text.ids import tidy_id
 from crossaisle.data.text.markup import without_markup
 
 ROOTED = 0.95
-"""Share of a root's occurrences that stand first in their list, from which on lists are read as paths."""
+"""Minimum share of a root's occurrences at the start of a list for lists to be read as paths."""
 SEVERAL = 0.1
-"""Share of the cells that seem to hold several paths, from which on that is said."""
+"""Share of cells that seem to contain several paths from which on a remark is made."""
 Tree = Mapping[str, tuple[str, ...]]
 """Category id -> path of names, root first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How the cells of a column are read."""
+    """How the cells of a column are parsed."""
 
     separator: str = ">"
     path_separator: str | None = None
@@ -35,11 +36,11 @@ class Reading:
 
 
 def read_paths(value: str | None, how: Reading) -> tuple[Paths, bool]:
-    """Paths out of one cell, and whether one of them came back to a category it had passed.
+    """Parses the paths in one cell; also returns whether one of them was circular.
 
-    A cell is a path ('A > B'), several of them where a separator of paths is given, or a list: a list of
-    lists holds a path each; in a list of names each is a path, or all of them are one. A path that comes
-    back (A > B > A) is cut before the repetition; one that another path continues is left out.
+    A cell is a path ('A > B'), several of them if there is a path separator, or a list: each inner list is a
+    path; a list of names is either one path, or one path per name. A circular path (A > B > A) is cut before
+    the repetition; one that is a prefix of another is dropped.
     """
     if value is None:
         return (), False
@@ -59,15 +60,18 @@ def read_paths(value: str | None, how: Reading) -> tuple[Paths, bool]:
 
 
 def sound_paths(paths: Paths, roots: Sequence[str]) -> tuple[Paths, bool]:
-    """Paths of tidy names without roots that say nothing, repetitions, and what another one continues; and
-    whether one of them came back to a category it had passed."""
+    """Normalizes paths of tidy names: drops roots without information, repetitions and prefixes of other
+    paths.
+
+    Also returns whether a path was circular.
+    """
     paths = tuple(dict.fromkeys(p for p in (_below_roots(p, roots) for p in paths) if p))
     cut = tuple(before_repetition(p) for p in paths)
     return longest(cut), cut != paths
 
 
 def as_list(value: str) -> list[Any] | None:
-    """The list that a cell holds, as JSON or as Python writes it; None where it is none."""
+    """The list in a cell, in JSON or Python syntax; None if it is not a list."""
     if not value.startswith("["):
         return None
     try:
@@ -78,9 +82,9 @@ def as_list(value: str) -> list[Any] | None:
 
 
 def lists_are_paths(cells: Iterable[str | None], separator: str) -> bool | None:
-    """Whether lists of plain names look like paths, root first; None where there are no such lists.
+    """Whether lists of plain names look like paths, root first; None if there are no such lists.
 
-    They do where the names that lists begin with hardly ever stand further back.
+    They do if the first names of lists hardly ever occur at later positions.
     """
     lists = []
     for cell in cells:
@@ -96,9 +100,9 @@ def lists_are_paths(cells: Iterable[str | None], separator: str) -> bool | None:
 
 
 def missing_separator(cells: Iterable[str | None], separator: str) -> str | None:
-    """What seems to stand between several paths of a cell, where no separator of paths was given.
+    """The likely separator of paths within a cell, if none was set.
 
-    That is a sign behind which, in many cells, the name stands that paths begin with: `A/B,A/C`.
+    It is a sign after which, in many cells, the root name of the paths is repeated: `A/B,A/C`.
     """
     texts = [_tidy(cell) for cell in cells if cell and as_list(cell) is None]
     for sign in (",", "|", ";"):
@@ -113,9 +117,9 @@ def missing_separator(cells: Iterable[str | None], separator: str) -> str | None
 
 
 def level_paths(levels: Sequence[Sequence[str | None]]) -> list[Paths]:
-    """Paths out of one column per level, cut at the first empty level.
+    """Paths from one column per level, cut at the first empty level.
 
-    Each column is a level of its own, so that one name may stand in two of them.
+    Each column is its own level, so that a name may occur at two of them.
     """
     out: list[Paths] = []
     known: dict[tuple[str | None, ...], Paths] = {}
@@ -137,12 +141,12 @@ def _separated(listed: Sequence[Any], separator: str) -> bool:
 
 
 def names_of(listed: Sequence[Any]) -> tuple[str, ...]:
-    """Names of one path, tidy and without markup; those of which nothing is left are left out."""
+    """The names of one path, tidy and without markup; empty ones are dropped."""
     return tuple(name for name in map(_tidy, listed) if name)
 
 
 def _tidy(value: Any) -> str:
-    if isinstance(value, dict):  # as shop systems give them: {"id": 9, "name": "Mugs"}
+    if isinstance(value, dict):  # shop systems write {"id": 9, "name": "Mugs"}
         value = next((value[key] for key in ("name", "title", "label", "id") if value.get(key)), "")
     return tidied(without_markup(str(value))) if value or value == 0 else ""
 

@@ -1,4 +1,4 @@
-"""`read_text`: a column of texts as it is kept, in an import and for items that come one by one."""
+"""`read_text`: cleans a column of texts, in imports and for items that arrive individually."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ ADDRESSES = ("image", "url")
 def read_text(
     name: str, text: pl.Series, mojibake: Mojibake, nulls: Sequence[str]
 ) -> tuple[pl.Series, dict[str, Mask]]:
-    """String (n,) as it is kept, null where nothing is left or the word stands for no value; and which texts
-    each rule has changed. Addresses are neither mended nor rid of markup."""
+    """The texts as stored: String (n,), null if empty or meaning "no value"; and rule -> mask of texts it
+    changed.
+
+    URLs are neither repaired nor stripped of markup.
+    """
     rules: dict[str, Mask] = {}
     if name not in ADDRESSES:
         text = mojibake.mend(name, text)
@@ -38,8 +41,10 @@ def read_text(
 
 
 def clean_texts(text: pl.Series, nulls: Sequence[str]) -> pl.Series:
-    """Tidy texts, null where nothing is left or the word stands for no value, be it in full-width letters:
-    those are narrowed later, and the next import would find it.
+    """Tidy texts, null if empty or meaning "no value".
+
+    Full-width spellings of such words count as well: a later step narrows them, and the next import would
+    then treat them as missing.
     """
     tidied = pl.DataFrame({"text": text}).select(tidy(pl.col("text")))["text"] if len(text) else text
     none = without_nulls(tidied.str.normalize("NFKC"), nulls).is_null()

@@ -1,4 +1,4 @@
-"""A table of categories that each name the one above -> the path of every category."""
+"""A category table with parents -> the full path of every category."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from crossaisle.table_config import TreeConfig
 def read_tree(config: TreeConfig, ledger: Ledger) -> Tree:
     """Category id -> names from the root down to it.
 
-    A category whose parent is empty, itself or not in the table is a root. A circle is cut, with a warning.
+    A category is a root if its parent is empty, itself, or not in the table. Cycles are broken, with a
+    warning.
     """
     assert config.path is not None
     source = open_files(config.path, config)
@@ -25,7 +26,7 @@ def read_tree(config: TreeConfig, ledger: Ledger) -> Tree:
         need(source, column, "category_tree")
     parts = [texts_of(batch, columns) for batch in source.batches(columns)]
     if not parts:
-        raise DataError("there is a header but no row that can be read", file=source.file)
+        raise DataError("there is a header but no readable row", file=source.file)
     table = pl.concat(parts).with_columns(tidy_ids(pl.col(config.id, config.parent)))
     rows = table.filter(pl.col(config.id).is_not_null()).unique(config.id, keep="first", maintain_order=True)
     above = dict(zip(rows[config.id], rows[config.parent], strict=True))
@@ -43,6 +44,6 @@ def read_tree(config: TreeConfig, ledger: Ledger) -> Tree:
         tree[key] = tuple(called[c] for c in reversed(chain))
     if circles:
         ledger.warn(
-            f"{source.file}: {len(circles):,} categories stand above themselves, such as {circles[0]!r}"
+            f"{source.file}: {len(circles):,} categories are their own ancestors, such as {circles[0]!r}"
         )
     return tree

@@ -1,1 +1,1 @@
-"""Cells of text -> moments, numbers, stock."""
+"""Parses the text of cells: times, numbers, stock."""

@@ -1,4 +1,4 @@
-"""Moments as they come -> microseconds since 1970 (UTC)."""
+"""Parses times into microseconds since 1970 (UTC)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crossaisle.errors import ConfigError
 MICROS = 1_000_000
 DAY = 86_400 * MICROS
 _EXCEL = (20_000, 80_000)
-"""Days since 1899-12-30 of the years 1954 to 2119."""
+"""Days since 1899-12-30, for the years 1954 to 2119."""
 UNITS = {"s": MICROS, "ms": 1_000, "us": 1, "ns": 1e-3}
 ISO = (
     "%Y-%m-%d %H:%M:%S",
@@ -47,22 +47,22 @@ HINTS = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y"),
     *("%B %d, %Y", "%d. %B %Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y"),
 )
-"""Days that mean different things in different countries, or need a language: named, never guessed."""
+"""Date formats that are ambiguous across countries, or depend on a language: suggested, never guessed."""
 ZONE = r"\d ?[A-Z][A-Za-z]{1,4}$|/[A-Z][a-z]+$"
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %I:%M %p")
 
 
 @dataclass
 class Clock:
-    """Reads moments as microseconds since 1970 (UTC); text without an offset is taken as UTC.
+    """Parses times into microseconds since 1970 (UTC); text without an offset is taken as UTC.
 
-    Numbers are seconds, milli-, micro- or nanoseconds by their magnitude (below 1e11, 1e14, 1e17,
-    above), days when they look like 20240131, or moments when they look like 20240131235959. `seen`
-    counts what was met, so that a mixture can be reported.
+    The magnitude of a number decides whether it is in seconds, milli-, micro- or nanoseconds (below 1e11,
+    1e14, 1e17, above); numbers like 20240131 are days, those like 20240131235959 times. `seen` counts the
+    formats found, so that a mixture can be reported.
     """
 
     unit: str | None = None
-    """As `DataConfig.time_unit`."""
+    """See `DataConfig.time_unit`."""
     seen: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,10 +71,10 @@ class Clock:
             _parse(pl.Series(["x"]), self._formats[0])
         except pl.exceptions.PolarsError as error:
             reason = str(error).splitlines()[0]
-            raise ConfigError(f"[data]: time_unit: {self.unit!r} reads no moment ({reason})") from None
+            raise ConfigError(f"[data]: time_unit: {self.unit!r} cannot read any time ({reason})") from None
 
     def read(self, values: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """int64 microseconds, and a mask of those that could be read. Absent values are not."""
+        """int64 microseconds, and a mask of the values that could be parsed; missing values are False."""
         kind = values.type
         if pa.types.is_dictionary(kind):
             values, kind = values.dictionary_decode(), kind.value_type
@@ -118,7 +118,7 @@ class Clock:
         bounds: tuple[int, int],
         instead: str,
     ) -> None:
-        """Puts days such as 20240131 right; as seconds they would all lie in August 1970."""
+        """Corrects days such as 20240131; read as seconds, they would all be in August 1970."""
         compact = (numbers >= bounds[0]) & (numbers <= bounds[1]) & (numbers % 1 == 0)
         if not compact.any():
             return
@@ -130,7 +130,7 @@ class Clock:
         self._count(instead, -len(place))
 
     def _texts(self, text: pl.Series) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        read = _parse(text, self._formats[0])  # most likely fits all of it
+        read = _parse(text, self._formats[0])  # most likely fits all values
         micros, known = read.fill_null(0).to_numpy(writable=True), read.is_not_null().to_numpy(writable=True)
         left = np.flatnonzero(text.is_not_null().to_numpy() & ~known)
         self._count("text", int(known.sum()))
@@ -143,7 +143,7 @@ class Clock:
         for padded, pattern in itertools.product((False, True), list(self._formats)):
             if not len(left):
                 break
-            if padded and ".f" in pattern:  # the digits of a fraction need no zero before them
+            if padded and ".f" in pattern:  # the digits of a fraction need no leading zero
                 continue
             read = _parse(_padded(rest) if padded else rest, pattern)
             hit = read.is_not_null().to_numpy()
@@ -154,7 +154,7 @@ class Clock:
             self._count("text", int(hit.sum()))
             left, rest = left[~hit], rest.filter(~read.is_not_null())
             if 2 * np.count_nonzero(hit) > len(text):
-                self._formats.remove(pattern)  # the next batch most likely looks like this one
+                self._formats.remove(pattern)  # the next batch most likely has the same format
                 self._formats.insert(0, pattern)
         return micros, known
 
@@ -167,7 +167,7 @@ _CLOCK = re.compile(r"%[-_0]?[HIklMSTRrXcsfp]")
 
 
 def _padded(text: pl.Series) -> pl.Series:
-    """Days, months and hours of one digit with the zero before them; `a.m.` and `pm` as AM and PM."""
+    """Adds leading zeros to one-digit days, months and hours; writes `a.m.` and `pm` as AM and PM."""
     plain = text.str.replace_all(r"\s", " ").str.replace_all(r"\b(\d)\b", "0${1}")
     for half in "AP":
         plain = plain.str.replace(rf"(?i)(\d) *{half}\.? ?M\.?$", rf"${{1}} {half}M")
@@ -175,7 +175,7 @@ def _padded(text: pl.Series) -> pl.Series:
 
 
 def _parse(text: pl.Series, pattern: str) -> pl.Series:
-    """Microseconds since 1970, null where the text does not follow the pattern."""
+    """Microseconds since 1970; null if the text does not match the pattern."""
     parsed = (
         text.str.to_datetime(pattern, time_unit="us", strict=False, cache=False)
         if _CLOCK.search(pattern)
@@ -185,18 +185,18 @@ def _parse(text: pl.Series, pattern: str) -> pl.Series:
 
 
 def how_to_read(text: pl.Series) -> str:
-    """What to do about times that cannot be read: the values of `time_unit` that read all of them."""
+    """What to do about times that cannot be parsed: the values of `time_unit` that parse all of them."""
     text = _padded(text.drop_nulls().str.strip_chars().unique(maintain_order=True)[:1000])
     patterns = (day + clock for day in HINTS for clock in CLOCKS)
-    # a year of two digits would be one of antiquity
+    # a two-digit year would be parsed as one of the first century
     fits = [p for p in patterns if (_parse(text, p) >= 0).fill_null(False).all()]
     if len(text) and not fits and text.str.contains(ZONE).all():
-        return "names of time zones are not read; write offsets, such as +0100"
+        return "names of time zones cannot be read; write offsets, such as +0100"
     if not len(text) or not fits:
         return "set time_unit to their format, such as '%d/%m/%Y %H:%M'"
     return "set time_unit to " + " or ".join(map(repr, fits[:3]))
 
 
 def looks_like_excel(low: int, high: int) -> bool:
-    """Whether moments (microseconds) that were read as seconds are a spreadsheet's days since 1900."""
+    """Whether times (microseconds) parsed as seconds are really a spreadsheet's days since 1900."""
     return _EXCEL[0] * MICROS <= low and high <= _EXCEL[1] * MICROS

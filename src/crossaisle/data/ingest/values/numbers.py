@@ -1,15 +1,18 @@
-"""Numbers as people write them: decimal point or comma, grouped thousands, currency signs and codes.
+"""Parses human-written numbers: decimal point or comma, grouped thousands, currency signs and codes.
 
-Which sign stands before the decimals is decided per column and never from a value that can be read both
-ways: `1.250` alone says nothing, beside `1.299,00` it is 1250. A column of nothing but such values is read
-like the other numbers of its table. In a column of both kinds `1,50` is 1.5, and so is `1.50`: neither means
+The decimal separator is decided per column, and never from a value that can be read both ways: `1.250` alone
+decides nothing, but next to `1.299,00` it is 1250. A column with only ambiguous values is read like the other
+numbers of its table. In a column of both kinds, `1,50` is 1.5 and so is `1.50`, since neither can mean
 anything else.
 """
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +27,12 @@ from crossaisle.data.ingest.source import Source
 from crossaisle.errors import DataError
 
 Mask = npt.NDArray[np.bool_]
-_CURRENCY = r"[A-Z]{3}|[A-Z]{0,2}\p{Sc}|kr\.?|Kč|zł|Fr\.?|руб\.?|лв\.?"
+_WORDS = (
+    "euros?|eur|usd|gbp|chf|jpy|cny|inr|sek|nok|dkk|pln|czk|huf|ron|bgn|try|rub|uah|aud|cad|nzd|sgd|hkd|krw|thb|"
+    r"vnd|idr|myr|php|brl|mxn|zar|aed|sar|ils|kr\.?|kč|zł|fr\.?|rs\.?|руб\.?|лв\.?"
+)
+"""Currency words and codes, in any case; other words, such as pcs, are not currencies."""
+_CURRENCY = rf"[A-Z]{{3}}|[A-Z]{{0,2}}\p{{Sc}}|(?i:{_WORDS})"
 _BODY = r"\d{1,3}(?:[ '’]\d{3})+(?:[.,]\d+)?|\d[\d.,]*(?:[eE][+-]?\d+)?|[.,]\d+(?:[eE][+-]?\d+)?"
 CELL = (
     rf"^(?P<before>{_CURRENCY})?\s*(?P<sign>[+-])?\s*(?P<between>{_CURRENCY})?\s*"
@@ -32,36 +40,47 @@ CELL = (
 )
 CODES = {
     **{"€": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "руб": "RUB", "руб.": "RUB", "₺": "TRY", "₩": "KRW"},
-    **{"zł": "PLN", "Kč": "CZK", "лв": "BGN", "лв.": "BGN", "US$": "USD", "₴": "UAH", "₫": "VND"},
+    **{"zł": "PLN", "kč": "CZK", "лв": "BGN", "лв.": "BGN", "us$": "USD", "₴": "UAH", "₫": "VND"},
+    **{
+        "euro": "EUR",
+        "euros": "EUR",
+        "kr.": "kr",
+        "kr": "kr",
+        "fr.": "Fr",
+        "fr": "Fr",
+        "rs.": "Rs",
+        "rs": "Rs",
+    },
 }
-"""Signs that stand for one currency only; `$`, `¥` and `kr` stand for several."""
+"""Signs, in lower case, of a single currency; `$`, `¥`, `kr`, `Fr` and `Rs` stand for several."""
 LOOKED_AT = 1_000
-"""Rows of a table whose other columns say what a decimal sign is."""
+"""Number of rows whose other columns are examined for their decimal separator."""
 AMBIGUOUS = r"^[1-9]\d{0,2}[.,]\d{3}$"
 
 
 def is_numeric(kind: pa.DataType) -> bool:
-    """Whether a column holds numbers, not texts of numbers."""
+    """Whether a column holds numbers, rather than numbers as text."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def typed_numbers(values: pa.Array) -> npt.NDArray[np.float64]:
-    """Numbers of a numeric column as float64, NaN where absent."""
+    """The numbers of a numeric column as float64; NaN if missing."""
     return to_numpy(values.cast(pa.float64())).astype(np.float64)
 
 
 class Beside(NamedTuple):
-    """Which sign stands before the decimals elsewhere in a table."""
+    """The decimal separator used elsewhere in a table."""
 
     decimal: str
     example: str
-    """A number that leaves no doubt, and its column."""
+    """An unambiguous number, and its column."""
 
 
 def decimal_of(batch: pa.RecordBatch, nulls: Sequence[str]) -> Beside | None:
-    """The sign that all columns of numbers in some rows of a table agree on; None where none leaves no doubt.
+    """The decimal separator on which all number columns agree in some rows of a table; None if all are
+    ambiguous.
 
-    A column of numbers is a text column of which every value is one.
+    A number column is a text column in which every value is a number.
     """
     signs: dict[str, str] = {}
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
@@ -79,7 +98,7 @@ def decimal_of(batch: pa.RecordBatch, nulls: Sequence[str]) -> Beside | None:
 
 
 def beside(source: Source, nulls: Sequence[str]) -> Callable[[], Beside | None]:
-    """Looks at the first rows of a table once more, all columns of them, when it is called."""
+    """When called, examines all columns in the first rows of a table, which it reads again."""
 
     def look() -> Beside | None:
         if source.again is None:
@@ -92,11 +111,11 @@ def beside(source: Source, nulls: Sequence[str]) -> Callable[[], Beside | None]:
 
 
 class NumberReader:
-    """Reads one column of numbers, batch by batch.
+    """Parses one column of numbers, batch by batch.
 
-    `decimal` is the sign before the decimals, None to find it out; `nulls` are the words that stand for
-    no value (a literal NaN counts as unreadable all the same). `beside` gives the numbers of the same table's
-    other columns where the column itself leaves a doubt.
+    `decimal` is the decimal separator, None to detect it; `nulls` are the words for "no value" (a literal NaN
+    still counts as unreadable). `beside` returns the separator of the same table's other columns, in case
+    this column is ambiguous.
     """
 
     def __init__(
@@ -111,18 +130,18 @@ class NumberReader:
         self.given = decimal is not None
         self.nulls = [word for word in nulls if word.lower() != "nan"]
         self.currencies: Counter[str] = Counter()
-        """Rows by the currency that stands beside the number: its code, or its sign."""
+        """Rows by the currency given with the number: its code, or its sign."""
         self._beside = beside
         self._like: tuple[str, str] | None = None
-        """A value in doubt, and the number elsewhere in the table after which the column is read."""
+        """An ambiguous value, and the number elsewhere in the table that decided how the column is read."""
         self._ambiguous: str | None = None
         self._odd: str | None = None
-        """A value that can only be meant with the other sign than the column's."""
+        """A value that is only valid with the other separator than the column's."""
 
     def read(self, values: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
-        """float64, NaN where absent or unreadable, and a mask of those that are there but unreadable.
+        """float64, NaN if missing or unreadable; and a mask of the unreadable values.
 
-        Infinite values and literal NaN count as unreadable; a NaN of a float column does too.
+        Infinite values and literal NaN count as unreadable, and so does a NaN in a float column.
         """
         kind = values.type
         if pa.types.is_dictionary(kind):
@@ -138,45 +157,45 @@ class NumberReader:
         return np.where(np.isfinite(out), out, np.nan), bad
 
     def note(self, ledger: Ledger) -> None:
-        """Says what had to be assumed."""
+        """Records the assumptions that were made."""
         place = f"{self.file}, column {self.column!r}"
         if self._odd is not None:
             usual = "comma" if self.decimal == "," else "point"
             ledger.warn(
-                f"{place}: decimal points and commas both occur; numbers such as {self._odd!r} are read by "
-                f"their own sign, those that can be read in two ways with a decimal {usual}: set decimal to "
-                "'.' or ',' to allow one only"
+                f"{place}: decimal points and commas both occur; numbers such as {self._odd!r} are "
+                f"read by their own sign, ambiguous ones with a decimal {usual}: set decimal to '.' "
+                "or ',' to allow only one"
             )
         elif self._like is not None:
             value, example = self._like
             kind = "comma" if self.decimal == "," else "point"
             ledger.warn(
-                f"{place}: {value!r} can be read in two ways and was read with a decimal {kind}, like "
-                f"{example}: set decimal to '.' or ',' if numbers look wrong"
+                f"{place}: {value!r} is ambiguous and was read with a decimal {kind}, like {example}: "
+                "set decimal to '.' or ',' if numbers look wrong"
             )
         elif self._ambiguous is not None and self.decimal is None:
             ledger.warn(
-                f"{place}: {self._ambiguous!r} can be read in two ways and was read with a decimal point: "
-                "set decimal to '.' or ','"
+                f"{place}: {self._ambiguous!r} is ambiguous and was read with a decimal point: set "
+                "decimal to '.' or ','"
             )
         elif self.decimal == "," and not self.given:
             ledger.warn(f"{place}: read with a decimal comma: set decimal if numbers look wrong")
         if len(self.currencies) > 1:
             ledger.warn(
-                f"{place}: several currencies ({', '.join(sorted(self.currencies))}), compared as they stand"
+                f"{place}: several currencies ({', '.join(sorted(self.currencies))}), compared "
+                "without conversion"
             )
 
     def currency(self, values: pa.Array) -> pl.Series:
-        """String: the currency beside each number, null where there is none."""
+        """String: the currency given with each number, null if there is none."""
         text = pl.Series(as_text(values), dtype=pl.String)
         cells = _plain(text).str.extract_groups(CELL).struct.unnest()
-        signs = cells.select(pl.coalesce(pl.col("before", "between", "after").replace(CODES)))
-        return signs.to_series().alias("currency")
+        return _codes(cells.select(pl.coalesce("before", "between", "after")).to_series()).alias("currency")
 
     def _texts(self, text: pa.Array, there: Mask) -> tuple[npt.NDArray[np.float64], Mask]:
         if self.decimal != ",":
             try:
-                out = to_numpy(text.cast(pa.float64())).astype(np.float64)  # the quick way
+                out = to_numpy(text.cast(pa.float64())).astype(np.float64)  # the fast path
             except pa.ArrowInvalid:
                 pass
             else:
@@ -196,7 +215,7 @@ class NumberReader:
         clean = without_nulls(_plain(names), ["", *self.nulls])
         cells = clean.str.extract_groups(CELL).struct.unnest()
         for name in ("before", "between", "after"):
-            found = pl.DataFrame({"sign": cells[name].replace(CODES), "rows": rows}).drop_nulls()
+            found = pl.DataFrame({"sign": _codes(cells[name]), "rows": rows}).drop_nulls()
             self.currencies.update(dict(found.group_by("sign").sum().rows()))
         body = cells["body"].str.replace_all(r"[ '’]", "")
         if self.decimal is None:
@@ -206,7 +225,8 @@ class NumberReader:
         return signed.to_numpy().astype(np.float64), clean.is_null().to_numpy()
 
     def _parsed(self, bodies: pl.Series) -> pl.Series:
-        """Float64: by the column's sign; unless given, by the other what can only mean that."""
+        """Float64: parsed with the column's separator; unless that was given, values valid only with the
+        other one use that."""
         usual = self.decimal or "."
         numbers = _parse(bodies, usual)
         if self.given:
@@ -219,7 +239,7 @@ class NumberReader:
         return numbers
 
     def _look(self, bodies: pl.Series) -> None:
-        """Decides which sign stands before the decimals, where a value leaves no doubt."""
+        """Determines the decimal separator, once a value is unambiguous."""
         comma, point = (_first(bodies, _certain(sign)) for sign in ",.")
         if comma is not None and point is not None:
             self.decimal = "."
@@ -241,17 +261,36 @@ class NumberReader:
 
 
 def currency_codes(said: pl.Series) -> pl.Series:
-    """String: what a column of currencies says, `eur` and `€` as EUR; null for what is none."""
+    """String: the codes in a column of currencies; `eur`, `Euro` and `€` become EUR; null for anything
+    else."""
     plain = _plain(said)
-    code = pl.DataFrame({"sign": plain.replace(CODES), "code": plain.str.to_uppercase()}).with_columns(
-        sign=pl.when(pl.col("sign").str.contains(f"^(?:{_CURRENCY})$")).then("sign"),
-        code=pl.when(pl.col("code").str.contains("^[A-Z]{3}$")).then("code"),
-    )
-    return code.select(pl.coalesce("sign", "code").alias("currency")).to_series()
+    known = plain.str.contains(f"^(?:{_CURRENCY}|[A-Za-z]{{3}})$").fill_null(False)
+    return _codes(plain).set(~known, None).alias("currency")
+
+
+def _codes(signs: pl.Series) -> pl.Series:
+    """String: codes, `eur` and `€` as EUR; signs that stand for several currencies are unchanged."""
+    by_sign = signs.str.to_lowercase().replace_strict(CODES, default=None, return_dtype=pl.String)
+    code = signs.str.to_uppercase().set(~signs.str.contains("^[A-Za-z]{3}$").fill_null(False), None)
+    return by_sign.fill_null(code).fill_null(signs)
 
 
 def _plain(text: pl.Series) -> pl.Series:
-    return text.str.replace_all(r"\s+", " ").str.strip_chars().str.replace_all("−", "-")
+    """Collapses spaces, and converts signs and digits to ASCII."""
+    plain = text.str.replace_all(r"\s+", " ").str.strip_chars()
+    if plain.str.contains(r"[^\x00-\x7F]").any():
+        plain = plain.str.replace_many(_in_ascii())
+    return plain
+
+
+@cache
+def _in_ascii() -> dict[str, str]:
+    """Digits of all scripts, full-width forms typed on East Asian keyboards, and equivalent signs ->
+    ASCII."""
+    wide = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    every = map(chr, range(0x80, sys.maxunicode + 1))
+    digits = {one: str(unicodedata.decimal(one)) for one in every if unicodedata.category(one) == "Nd"}
+    return {**wide, **digits, "−": "-", "￥": "¥", "￡": "£", "٫": ".", "٬": "'"}
 
 
 def _distinct(text: pa.Array) -> pl.Series:
@@ -264,7 +303,7 @@ def _first(bodies: pl.Series, pattern: str) -> str | None:
 
 
 def _certain(sign: str) -> str:
-    """Numbers that can only be meant with this sign before their decimals."""
+    """A pattern of numbers that are valid only with this decimal separator."""
     other = "." if sign == "," else ","
     s, o = f"[{sign}]", f"[{other}]"
     return (
@@ -274,12 +313,12 @@ def _certain(sign: str) -> str:
 
 
 def _grouped(sign: str) -> str:
-    """Thousands, and hundreds of thousands as India groups them (1,25,000)."""
+    """Groups of thousands, or of lakhs as in India (1,25,000)."""
     return rf"\d{{1,3}}(?:{sign}\d{{2,3}})*{sign}\d{{3}}"
 
 
 def _parse(bodies: pl.Series, sign: str) -> pl.Series:
-    """Float64, null where the signs do not stand where they must."""
+    """Float64; null if separators are not where they must be."""
     other = "." if sign == "," else ","
     s, o = f"[{sign}]", f"[{other}]"
     sound = rf"^(?:{_grouped(o)}(?:{s}\d*)?|(?:\d+(?:{s}\d*)?|{s}\d+)(?:[eE][+-]?\d+)?)$"

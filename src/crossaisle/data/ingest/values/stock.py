@@ -1,4 +1,4 @@
-"""Whether an item can be bought: the words and numbers of the usual feeds."""
+"""Parses stock status: the words and numbers in common feeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ YES = (
     *("auflager", "lagernd", "lieferbar", "verfügbar"),
     *("preorder", "presale", "backorder", "onbackorder", "availablefororder", "madetoorder"),
 )
-"""What can be ordered counts as in stock, even if it comes later (preorder, backorder)."""
+"""Anything that can be ordered counts as in stock, even if it is delivered later (preorder, backorder)."""
 NO = (
     *("false", "f", "no", "n", "nein", "non", "off"),
     *(
@@ -32,10 +32,10 @@ NO = (
 
 
 def read_stock(values: pl.Series) -> tuple[pl.Series, Mask]:
-    """Boolean, True where nothing is said, and a mask of the words that could not be read.
+    """Boolean, True if nothing is said; and a mask of the words that could not be parsed.
 
-    Case, spaces, `_` and `-` between words make no difference, nor does the address of schema.org before
-    them. Numbers are quantities: above 0 is in stock.
+    Case, spaces, `_` and `-` between words are ignored, and so is a schema.org URL before them. Numbers are
+    quantities: above 0 is in stock.
     """
     frame = values.alias("given").to_frame().with_columns(number=_quantity(pl.col("given")))
     word = (
@@ -58,7 +58,7 @@ def read_stock(values: pl.Series) -> tuple[pl.Series, Mask]:
 
 
 def _quantity(text: pl.Expr) -> pl.Expr:
-    """A number, also `10+` and `>10`, with any point or comma: only its sign matters here."""
+    """A number, also `10+` and `>10`, with any decimal separator: only its sign matters here."""
     plain = text.str.strip_chars().str.extract(r"^(?:> ?)?([+-]?\d[\d.,]*)\+?$", 1)
     positive = plain.str.contains("[1-9]") & ~plain.str.starts_with("-")
     return pl.when(plain.is_not_null()).then(positive.cast(pl.Int8))

@@ -133,6 +133,11 @@ class VectorModel(Scorer):
         if dense and len(self.vectors_) > self.large_items and "_elsewhere" not in self.__dict__:
             self._nearest.prepare()
 
+    def answered(self) -> None:
+        super().answered()
+        if "_nearest" in self.__dict__:
+            self._nearest.answered()
+
     def search_in(self, index: RowIndex) -> None:
         """Takes an index of `vectors_` elsewhere in place of the one in memory, until the next fit."""
         self.__dict__["_elsewhere"] = index

@@ -195,7 +195,8 @@ class ListParameters(ListModel):
         if first is not None and first[0] == asked:
             return first[1].about(**more)
         made = super().query(**more)
-        self._first = asked, made
+        if made.user is None or "user" in more:
+            self._first = asked, made.about(**dict.fromkeys(more))
         return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +69,7 @@ class RankingCache:
         self._merchandising = merchandising
         self._kept: OrderedDict[Key, Ranking] = OrderedDict()
         self._lock = threading.Lock()
+        histories.holders.add(self)
         self.hits = self.misses = 0
         """Lists that were made from a ranking kept here, and those that were not."""
 
@@ -101,7 +102,11 @@ class RankingCache:
         key = self._key(ranking.query, request)
         if key is None:
             return
+        if key[1] != "user" and ranking.query.user is not None:
+            ranking = replace(ranking, query=ranking.query.about(user=None))
         with self._lock:
+            if key[1] == "user" and ranking.version[0] != self._histories.of(key[2]).version:
+                return  # no more asked for, and what it came of may be deleted
             self._kept[key] = ranking
             self._kept.move_to_end(key)
             while len(self._kept) > self._capacity:
@@ -111,6 +116,12 @@ class RankingCache:
         """How much has happened to the user of a query, to what is popular, and to what is disapproved of."""
         own = 0 if query.user is None else self._histories.of(query.user).version
         return own, self._histories.trends.tick(), self._disapproved()
+
+    def forget(self, user: str) -> None:
+        """Keeps no ranking of a user, whose version in `LiveHistories` is another one by now."""
+        with self._lock:
+            for key in [key for key in self._kept if key[1:3] == ("user", user)]:
+                del self._kept[key]
 
     def queries(self) -> list[Query]:
         """Recent queries, the latest first."""
@@ -132,7 +143,11 @@ class RankingCache:
             kept = OrderedDict(
                 (key, ranking) for key, ranking in kept.items() if self._still_right(key, ranking, ids, rows)
             )
-        self._kept = kept
+        gone = self._histories.is_forgotten
+        with self._lock:  # a deletion comes before this, or finds them here
+            self._kept = OrderedDict(
+                one for one in kept.items() if not (one[0][1] == "user" and gone(one[0][2]))
+            )
 
     def _still_right(self, key: Key, ranking: Ranking, ids: frozenset[str], rows: Mask) -> bool:
         # A new item has a share of its neighbours' scores: it is not among the best where none of them is,

@@ -15,9 +15,9 @@ from crossaisle.data.distinct import run_starts
 from crossaisle.models.disapproval import Disapproval, counts_of, pairs_against, people_for
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.event_counts import Gaps, Pairs
+from crossaisle.serve.live.derived import Derived
+from crossaisle.serve.live.event_counts import Pairs
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import own_history
 from crossaisle.serve.live.shopwide.stored_counts import LogWeight, StoredCounts, Sums, log_amounts
 from crossaisle.serve.live.shopwide.trending import Trending
@@ -38,8 +38,15 @@ class LiveDisapproval:
         self._kept: tuple[tuple[int, int], Disapproval | None] | None = None
         self._at = -np.inf
         self._generation = 0
-        self._said: dict[str, tuple[Own, Gaps, Said]] = {}
+        self._said = Derived[Said](live)
         self._stored = StoredCounts(live.stored)
+        self._deleted = False
+        """Whether somebody was, since it was counted."""
+        live.holders.add(self)
+
+    def forget(self, user: str) -> None:
+        """Counts anew before the next list: what a deleted user said counts at once no more."""
+        self._deleted = True
 
     def version(self) -> int:
         """Grows when scores change; -1 where it is time to count. Costs nothing."""
@@ -63,10 +70,13 @@ class LiveDisapproval:
             return False
         if self._kept is None or (n_items is not None and self._kept[0][1] != n_items):
             return True
+        if self._deleted:
+            return True
         waited = time.monotonic() - self._at >= self._limits.disapproval_seconds
         return waited and self._kept[0][0] != self._live.negatives
 
     def _count(self, dataset: Dataset) -> None:
+        self._deleted = False  # who is deleted from here on is counted next time
         state = self._live.negatives, dataset.n_items
         against, for_it = (np.pad(one, (0, dataset.n_items - len(one))) for one in self._of_model)
         gone = self._trending.forgotten
@@ -131,9 +141,8 @@ class LiveDisapproval:
     def _said_by(self, name: str, row: int, dataset: Dataset) -> Said:
         """What a user's events come to, those of the model included."""
         own, gap = self._live.of(name), self._live.gaps_after(self._trending.end)
-        kept = self._said.get(name)
-        if kept is not None and kept[0] is own and kept[1] == gap:
-            return kept[2]
+        if (kept := self._said.of(name, own, gap)) is not None:
+            return kept
         live = dataset.item_ids.rows(own.items), gap.closed(np.array(own.days)), own.deeds
         log, end = self._base.log_of(row), self._trending.end
         stands = own_history(log, row, self._base.dataset, dataset.n_items, live, end)
@@ -142,7 +151,7 @@ class LiveDisapproval:
         np.maximum.at(weights, place, 1.0 if stands.weight is None else np.minimum(stands.weight, 1.0))
         disliked = np.unique(stands.disliked.item if stands.disliked is not None else stands.item[:0])
         said = liked.astype(np.int64), weights, disliked.astype(np.int64)
-        self._said[name] = own, gap, said
+        self._said.keep(name, own, gap, said)
         return said
 
     @cached_property

@@ -23,9 +23,9 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.live.derived import Derived
 from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps, Pairs
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import Days, own_history
 from crossaisle.serve.live.shopwide.stored_counts import LogWeight, Model, StoredCounts, Sums, log_amounts
 
@@ -81,7 +81,7 @@ class Trending:
         self._last: tuple[tuple[int, int], tuple[Floats, Rows]] | None = None
         self._items = -1, np.empty(0, np.int64)
         self._kinds = np.empty(0, np.float64)
-        self._strengths: dict[str, tuple[Own, Gaps, npt.NDArray[np.int64], Days]] = {}
+        self._strengths = Derived[tuple[npt.NDArray[np.int64], Days]](live)
         self._rows_of_users = np.empty(0, np.int64)
         self._gone: tuple[int, Rows] = -1, np.empty(0, np.int32)
         self._stored = StoredCounts(live.stored)
@@ -254,9 +254,9 @@ class Trending:
         that stands of each item; -inf where none does. The same until the user does something else.
         """
         own, gap = self._live.of(user), self._live.gaps_after(self.end)
-        kept = self._strengths.get(user)
-        if kept is not None and kept[0] is own and kept[1] == gap and np.array_equal(kept[2], items):
-            return kept[3]
+        kept = self._strengths.of(user, own, gap)
+        if kept is not None and np.array_equal(kept[0], items):
+            return kept[1]
         row = -1 if self._live.is_forgotten(user) else self._base.dataset.user_ids.get(user)
         live = dataset.item_ids.rows(own.items), gap.closed(np.array(own.days)), own.deeds
         log = self._base.log_of(row)
@@ -265,7 +265,7 @@ class Trending:
         days = np.nan_to_num(stands.day, nan=newest) + self.half_life * np.log2(weight)
         found: Days = np.array([days[stands.item == item].max(initial=-np.inf) for item in items.tolist()])
         if not np.isnan(stands.day).any():
-            self._strengths[user] = own, gap, items, found
+            self._strengths.keep(user, own, gap, (items, found))
         return found
 
     @cached_property
