@@ -85,6 +85,26 @@ def test_describe(shop: Dataset) -> None:
     assert "4: Bakery 4" in console.export_text()
 
 
+def test_describe_tells_returns_from_purchases() -> None:
+    """Lines of invoices name no kind: a negative quantity is a return, and no purchase."""
+    lines = pl.DataFrame(
+        {
+            "user_id": ["ann", "ann", "bob", "ann"],
+            "item_id": ["dress", "scarf", "dress", "dress"],
+            "time": ["2026-01-01", "2026-01-01", "2026-01-02", "2026-01-05"],
+            "quantity": [1, 1, 2, -1],
+        }
+    )
+    facts = describe(import_frames(None, lines).dataset)
+    assert (facts["kinds"], facts["negative_quantities"], facts["events"]) == ({"purchase": 4}, 1, 2)
+    console = Console(width=120, record=True)
+    console.print(describe_table(facts))
+    said = console.export_text()
+    assert "4 purchase; of these with a negative quantity, which take back: 1" in said
+    assert "events that count" in said
+    assert "2: without what was taken back" in said
+
+
 def test_a_taxonomy_changed_is_as_one_made_anew() -> None:
     paths = ((("Food", "Tea"),), (("Food", "Tea"), ("Gifts",)), (), (("Tools",),), (("Food", "Jam"),))
     moved = {0: (("Food", "Jam", "Plum"),), 3: (("Garden",),)}

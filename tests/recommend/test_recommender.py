@@ -88,3 +88,9 @@ def test_answers_as_dict_and_table() -> None:
     assert table["item_id"].to_list() == answer.ids
     assert table["why"].null_count() == 0
     assert FITTED.recommend(Query(placement="trending", n=2)).to_polars()["why"].null_count() == 2
+    assert table["price"].to_list() == [item.price for item in answer]  # 58.99, not 58.990002
+    noted = replace(answer, notices=("one < two",))
+    assert str(noted).startswith("shape: ")
+    assert str(noted).endswith("\none < two")
+    assert "<table" in noted._repr_html_()
+    assert "<p>one &lt; two</p>" in noted._repr_html_()

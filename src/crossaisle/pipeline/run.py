@@ -138,7 +138,9 @@ def _finish(
     rules: RuleSet = NO_RULES,
 ) -> dict[str, Any]:
     dataset = imported.dataset
-    say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
+    read, count = len(dataset.raw.events), len(dataset.events)
+    left = "" if read == count else f" (of {read:,}: without what was taken back and repeated looks)"
+    say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {count:,} events{left}")
     missing = missing_libraries(dataset, config.split, config.model)
     for line in (*spoken(imported.report), *missing):
         say(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
 import polars as pl
@@ -91,6 +92,14 @@ class RecommendationList:
         """All notices in one line, "" without any."""
         return "; ".join(self.notices)
 
+    def __str__(self) -> str:
+        """A table, with what the caller should know below it."""
+        return "\n".join([str(self.to_polars()), *self.notices])
+
+    def _repr_html_(self) -> str:
+        """The same in a notebook."""
+        return self.to_polars()._repr_html_() + "".join(f"<p>{escape(one)}</p>" for one in self.notices)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
@@ -102,7 +111,7 @@ class RecommendationList:
             "item_id": pl.String,
             "title": pl.String,
             "category": pl.String,
-            "price": pl.Float32,
+            "price": pl.Float64,
             "score": pl.Float32,
             "why": pl.String,
         }

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.kinds import REMOVE, RETURN
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.data.text.control import without_control
 
@@ -27,7 +28,9 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     if events.time is not None and len(events):
         edges = np.array([events.time.min(), events.time.max()], "datetime64[s]")
         span = [str(edge) for edge in edges]
-    kinds = np.bincount(dataset.raw.events.kind, minlength=len(dataset.kinds))
+    log = dataset.raw.events
+    kinds = np.bincount(log.kind, minlength=len(dataset.kinds))
+    roles = dataset.meanings.roles(dataset.kinds, log.kind, log.value, log.quantity)
     return {
         "name": dataset.name,
         "items": dataset.n_items,
@@ -35,6 +38,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "users_are_baskets": dataset.users_are_baskets,
         "events": len(events),
         "kinds": {name: int(n) for name, n in zip(dataset.kinds, kinds, strict=True)},
+        "negative_quantities": int(((log.quantity < 0) & ((roles == RETURN) | (roles == REMOVE))).sum()),
         "baskets": len(np.unique(events.basket[events.basket >= 0])),
         "time": span,
         "distinct_pairs": pairs,
@@ -101,7 +105,12 @@ def describe_table(facts: dict[str, Any]) -> Table:
     who = "baskets (no users)" if facts["users_are_baskets"] else "users"
     row("items", f"{facts['items']:,} ({facts['items_without_events']:,} without events)")
     row(who, f"{facts['users']:,}")
-    row("events", ", ".join(f"{n:,} {kind}" for kind, n in facts["kinds"].items()))
+    said = ", ".join(f"{n:,} {kind}" for kind, n in facts["kinds"].items())
+    if below := facts["negative_quantities"]:
+        said += f"; of these with a negative quantity, which take back: {below:,}"
+    row("events", said)
+    if facts["events"] != sum(facts["kinds"].values()):
+        row("events that count", f"{facts['events']:,}: without what was taken back and repeated looks")
     if facts["baskets"] and not facts["users_are_baskets"]:
         row("baskets", f"{facts['baskets']:,}")
     unknown = "unknown, order only" if facts["events"] else "no events yet"
