@@ -26,6 +26,8 @@ class EvalCases:
     """Items of the history are no candidates in the open list (False where people buy again)."""
     other_categories_only: bool = False
     """Candidates exclude the categories of the query (basket completion across departments)."""
+    of: Rows | None = None
+    """int32 (n,): whose query each one is, where one user may have several; None where each stands alone."""
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -44,6 +46,7 @@ class EvalCases:
             flat.astype(np.int32),
             self.mask_seen,
             self.other_categories_only,
+            None if self.of is None else self.of[rows],
         )
 
 
