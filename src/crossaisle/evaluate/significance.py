@@ -99,6 +99,10 @@ class Bootstrap:
         columns = [np.count_nonzero(np.bincount(self.cluster[column])) for column in there.T]
         return np.array(columns, np.int64)
 
+    def _cases_each(self, values: Floats) -> npt.NDArray[np.float64]:
+        """float64 (c,): cases of each column for one that is drawn, more than 1 of clusters."""
+        return np.asarray((~np.isnan(values)).sum(axis=0) / np.maximum(self._size(values), 1))
+
     def interval(self, values: Floats) -> Interval:
         """Mean of each column of (n, c), with its interval.
 
@@ -117,6 +121,7 @@ class Bootstrap:
         if len(shares) and self.resamples:
             total, count = self._resampled(values[:, shares], self._exponential)
             one = np.random.default_rng([self.seed, 1]).standard_exponential((self.resamples, 1))
+            one = one * self._cases_each(values[:, shares])
             tail = (1 - self.level) / 2
             low[shares] = np.quantile(total / (count + one), tail, axis=0)
             high[shares] = np.quantile(np.minimum((total + one) / (count + one), 1.0), 1 - tail, axis=0)
