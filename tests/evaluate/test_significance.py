@@ -88,6 +88,20 @@ def test_equal_models_rarely_differ_however_few_the_cases(n: int):
     assert np.mean(p < 0.05) <= 0.075
 
 
+def test_cases_of_one_user_count_as_what_they_are():
+    rng, held = np.random.default_rng(3), {"cases": 0.0, "users": 0.0}
+    user = np.repeat(np.arange(60), 5)
+    shown = (rng.random((300, 400)) < rng.beta(1.0, 3.0, (60, 400))[user]).astype(np.float32)
+    for name, cluster in (("cases", None), ("users", user)):
+        bootstrap = Bootstrap(n=300, resamples=300, cluster=cluster)
+        found, (gap, p) = bootstrap.interval(shown), bootstrap.difference(shown, shown[:, ::-1])
+        held[name] = float(np.mean((found.low <= 0.25) & (found.high >= 0.25)))
+        held[f"{name} differ"] = float(np.mean((p < 0.05) | (gap.low > 0) | (gap.high < 0)))
+    assert held["users"] >= 0.93
+    assert held["cases"] < 0.88
+    assert held["users differ"] < 0.09 < held["cases differ"]
+
+
 def test_few_cases_prove_nothing():
     a, b = np.full((4, 2), np.nan, np.float32), np.full((4, 2), np.nan, np.float32)
     a[:3], b[:3] = 1.0, 0.0

@@ -219,7 +219,8 @@ def evaluate(
         progress=progress,
         families=families,
     )
-    bootstrap = Bootstrap(n=len(cases), resamples=resamples, seed=seed)
+    cluster = None if cases.of is None else np.unique(cases.of, return_inverse=True)[1]
+    bootstrap = Bootstrap(n=len(cases), cluster=cluster, resamples=resamples, seed=seed)
     obvious = ranks[knn].lists[:, :OBVIOUS] if knn else None
     rows: list[Row] = []
     values: dict[str, Floats] = {}

@@ -12,7 +12,7 @@ Student's t.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,8 @@ class Bootstrap:
     level: float = 0.95
     block: int = 16 << 20
     """Weights of cases that are drawn at a time, as float32."""
+    cluster: npt.NDArray[np.int64] | None = field(default=None, compare=False)
+    """int64 (n,), 0 to the number of clusters - 1: cases of one user are drawn together. None: each alone."""
 
     def means(self, values: Floats) -> Means:
         """float64 (resamples, c) from per-case values (n, c); NaN = the case is not in that column.
@@ -66,6 +68,8 @@ class Bootstrap:
         for start in range(0, self.resamples, step):
             size = min(step, self.resamples - start)
             weights = weigh(rng, size)
+            if self.cluster is not None:
+                weights = weights[:, self.cluster]
             for cases, columns, dense in groups:
                 drawn = weights if len(cases) == self.n else weights[:, cases]
                 total[start : start + size, columns] = drawn @ dense
@@ -73,13 +77,31 @@ class Bootstrap:
         return total, count
 
     def _multinomial(self, rng: np.random.Generator, size: int) -> Floats:
-        weights = np.empty((size, self.n), np.float32)
+        n = self._drawn
+        weights = np.empty((size, n), np.float32)
         for row in weights:
-            row[:] = np.bincount(rng.integers(0, self.n, self.n), minlength=self.n)
+            row[:] = np.bincount(rng.integers(0, n, n), minlength=n)
         return weights
 
     def _exponential(self, rng: np.random.Generator, size: int) -> Floats:
-        return rng.standard_exponential((size, self.n), dtype=np.float32)
+        return rng.standard_exponential((size, self._drawn), dtype=np.float32)
+
+    @property
+    def _drawn(self) -> int:
+        """What is drawn: cases, or clusters."""
+        return self.n if self.cluster is None else int(self.cluster.max(initial=-1)) + 1
+
+    def _size(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+        """int64 (c,): cases of each column, or clusters."""
+        there = ~np.isnan(values)
+        if self.cluster is None:
+            return np.asarray(there.sum(axis=0))
+        columns = [np.count_nonzero(np.bincount(self.cluster[column])) for column in there.T]
+        return np.array(columns, np.int64)
+
+    def _cases_each(self, values: Floats) -> npt.NDArray[np.float64]:
+        """float64 (c,): cases of each column for one that is drawn, more than 1 of clusters."""
+        return np.asarray((~np.isnan(values)).sum(axis=0) / np.maximum(self._size(values), 1))
 
     def interval(self, values: Floats) -> Interval:
         """Mean of each column of (n, c), with its interval.
@@ -99,6 +121,7 @@ class Bootstrap:
         if len(shares) and self.resamples:
             total, count = self._resampled(values[:, shares], self._exponential)
             one = np.random.default_rng([self.seed, 1]).standard_exponential((self.resamples, 1))
+            one = one * self._cases_each(values[:, shares])
             tail = (1 - self.level) / 2
             low[shares] = np.quantile(total / (count + one), tail, axis=0)
             high[shares] = np.quantile(np.minimum((total + one) / (count + one), 1.0), 1 - tail, axis=0)
@@ -113,7 +136,7 @@ class Bootstrap:
         """
         gap = np.asarray(a, np.float64) - np.asarray(b, np.float64)
         drawn = self.means(gap.astype(np.float32))
-        value, size = _mean(gap), _size(gap)
+        value, size = _mean(gap), self._size(gap)
         error = np.nanstd(drawn, axis=0) * np.sqrt(size / np.maximum(size - 1, 1))
         differ = (np.abs(gap) > 1e-12).sum(axis=0)
         t = np.abs(value) / np.maximum(error, 1e-12)
@@ -131,7 +154,7 @@ class Bootstrap:
     def _interval(self, values: npt.NDArray[np.floating], value: Means, drawn: Means) -> Interval:
         """Percentiles, further apart for fewer cases: a resample varies less than a sample, and its spread is
         only estimated (Hesterberg, The American Statistician 2015)."""
-        size = _size(values)
+        size = self._size(values)
         low, high = np.full((2, len(value)), np.nan)
         some = (size > 1) & ~np.isnan(drawn).all(axis=0)
         for n in np.unique(size[some]):
@@ -156,11 +179,6 @@ def _by_pattern(
             dense = values[cases][:, members].astype(np.float32)
             groups.append((cases, np.array(members), dense))
     return groups
-
-
-def _size(values: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    """int64 (c,): cases of each column."""
-    return np.asarray((~np.isnan(values)).sum(axis=0))
 
 
 def _range(values: Floats) -> tuple[Means, Means]:

@@ -32,6 +32,20 @@ def test_targets_are_the_rest_of_the_basket_from_other_categories() -> None:
         assert any(set(np.array([*b])[~np.isin(codes[[*b]], codes[cart])]) == set(rest) for b in left)
 
 
+def test_carts_know_whose_they_are() -> None:
+    shop = with_baskets()
+    everything = np.ones(len(shop.events), bool)
+    alone = cart_cases(shop, everything)
+    known = carts_of_users(shop, everything, mask_seen=False)
+    assert alone.of is not None
+    assert known.of is not None
+    assert known.of.tolist() == known.histories.user.tolist()
+    some = alone.take(np.arange(0, len(alone), 2))
+    assert some.of is not None
+    assert some.of.tolist() == alone.of[::2].tolist()
+    assert len(np.unique(alone.of)) < len(alone)
+
+
 def test_baskets_of_one_category_ask_nothing() -> None:
     assert len(cart_cases(with_baskets(each=1), np.ones(len(tiny_shop().events), bool))) == 0
 

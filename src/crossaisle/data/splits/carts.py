@@ -107,5 +107,6 @@ def _drawn(
             first.append(int(opening[basket[starts[place]]]))
     indptr = np.concatenate([[0], np.cumsum([len(t) for t in targets])]).astype(np.int64)
     flat = np.concatenate([np.empty(0, np.int32), *targets]).astype(np.int32)
-    cases = EvalCases(Histories.of(carts), indptr, flat, other_categories_only=True)
-    return cases, np.array(first, np.int64)
+    opened = np.array(first, np.int64)
+    of = events.user[opened]
+    return EvalCases(Histories.of(carts), indptr, flat, other_categories_only=True, of=of), opened

@@ -26,6 +26,8 @@ class EvalCases:
     """Whether items of the history are excluded as candidates in the open list (False if users buy again)."""
     other_categories_only: bool = False
     """Candidates exclude the query's categories (basket completion across departments)."""
+    of: Rows | None = None
+    """int32 (n,): the user of each query, where one user may have several; None if queries are independent."""
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -44,6 +46,7 @@ class EvalCases:
             flat.astype(np.int32),
             self.mask_seen,
             self.other_categories_only,
+            None if self.of is None else self.of[rows],
         )
 
 
