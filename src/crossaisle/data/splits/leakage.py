@@ -36,7 +36,7 @@ SHORTEST_TITLE = 5
 SURE = 0.001
 """p-value below which titles in texts are not a coincidence."""
 WHOLE = ("temporal", "leave_last_out", "random")
-"""Protocols that hold out events only, so that every item of the catalogue should occur in training."""
+"""Protocols that hold out individual events, rather than items, users, categories or baskets."""
 FEWEST_ITEMS = 100
 """In smaller catalogues, every item may have several users by chance."""
 _TOLERANCE = 1.0 / SECONDS_PER_DAY
@@ -152,8 +152,8 @@ def _of_held(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
 
 
 def _of_catalogue(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
-    """Items kept by a rule such as `min_users_per_item` only because of held-out events: the presence of a rare
-    item in the catalogue then reveals that it will be chosen."""
+    """Items kept by a rule such as `min_users_per_item` only because of held-out events: the presence of a
+    rare item in the catalogue then reveals that it will be chosen."""
     if dataset.n_items < FEWEST_ITEMS or where != "test":
         return
     before, after = (_users_per_item(one) for one in (known, dataset))
