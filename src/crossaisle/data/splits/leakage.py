@@ -36,9 +36,9 @@ SHORTEST_TITLE = 5
 SURE = 0.001
 """p-value below which titles in texts are not a coincidence."""
 WHOLE = ("temporal", "leave_last_out", "random")
-"""Protocols that hold out nothing but events of known items."""
+"""Protocols that hold out individual events, rather than items, users, categories or baskets."""
 FEWEST_ITEMS = 100
-"""In a smaller catalogue every item may well have several users."""
+"""In smaller catalogues, every item may have several users by chance."""
 _TOLERANCE = 1.0 / SECONDS_PER_DAY
 """A second, in days."""
 
@@ -152,8 +152,8 @@ def _of_held(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
 
 
 def _of_catalogue(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
-    """Items that a rule such as `min_users_per_item` has kept because of what was held out: that a rare item
-    is there at all says that it will be chosen."""
+    """Items kept by a rule such as `min_users_per_item` only because of held-out events: the presence of a
+    rare item in the catalogue then reveals that it will be chosen."""
     if dataset.n_items < FEWEST_ITEMS or where != "test":
         return
     before, after = (_users_per_item(one) for one in (known, dataset))
