@@ -27,7 +27,7 @@ class EvalCases:
     other_categories_only: bool = False
     """Candidates exclude the query's categories (basket completion across departments)."""
     of: Rows | None = None
-    """int32 (n,): the user of each query, where one user may have several; None if queries are independent."""
+    """int32 (n,): the user of each query, if one user may have several; None if they are independent."""
 
     def __len__(self) -> int:
         return len(self.histories)
