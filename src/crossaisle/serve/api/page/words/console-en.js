@@ -22,7 +22,7 @@ export default {
   no_purchases: hours => `No purchases in this period yet. A click, a cart or a purchase counts within ${hours} hours of the list.`,
   by_day: "By day", unit_by_day: what => `${what} by day (UTC)`, by_placement: "By placement", by_arm: "By arm of an experiment", both_arms: "both arms",
   coverage: "How much of the catalogue was shown", coverage_none: "No list was shown in this period.", cover_all: "All placements",
-  coverage_says: (shown, all, share, tail) => `${shown} of ${all} products (${share}) were shown to somebody; ${tail} of all places in lists went to products that are no best sellers.`,
+  coverage_says: (shown, all, share, tail) => `${shown} of ${all} products (${share}) were shown to somebody; ${tail} of all places in lists went to products that are not best sellers.`,
   coverage_means: best => `Best sellers are the ${best} products that make up half of what is bought; all others are the long tail. A low share means that lists show the same few products to everybody.`,
   cover_products: "Different products", cover_share: "Of the catalogue", cover_places: "Places in lists", cover_tail: "Of these, long tail",
   placement: "Placement", placement_for_you: "For you", placement_discover: "New aisles", placement_goes_with: "Goes with", placement_similar: "Similar",
