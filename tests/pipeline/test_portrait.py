@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -6,6 +7,7 @@ from typing import cast
 import pytest
 
 from crossaisle import cli
+from crossaisle.cli.analysis.user import _when
 from crossaisle.data.history import Histories
 from crossaisle.errors import UnknownIdError
 from crossaisle.evaluate.report.examples import examples_html
@@ -77,7 +79,8 @@ def test_the_command(recommender: Recommender, tmp_path: Path, capsys: pytest.Ca
     assert cli.run(["user", str(tmp_path / "model"), "u1"]) == 0
     out = capsys.readouterr().out
     assert "interested in" in out
-    assert "8 events, on" in out
+    assert "8 events, on 7.0 days a week" in out
+    assert "on 1.0 days a year" in _when(replace(portrait(recommender, "u1"), tempo=0.02))
     assert "price level" in out
     assert cli.run(["user", str(tmp_path / "model"), "u1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["user"] == "u1"

@@ -362,7 +362,7 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
             why = f": {item['why']}" if item["why"] else ""
             tell(f"  {item['title']} ({item['category']}){why}")
     print(f"\n{result['report']}  {result['metrics']}  {result['model']}")
-    print(f"{result['seconds']:.0f} s, {result['peak_mb']:,.0f} MB")
+    print(f"{result['seconds']:.0f} s, at most {result['peak_mb']:,.0f} MB of memory")
 
 
 def _how_to_serve(model: str) -> str:

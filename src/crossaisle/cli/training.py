@@ -70,7 +70,7 @@ def train(
     print(summary["guard"]["statement"])
     if summary["serves"] != summary["guard"]["serves"]:
         print("kept anyway, because train.guard = false")
-    print(f"{summary['model']}  {summary['seconds']:.0f} s, {summary['peak_mb']:,.0f} MB")
+    print(f"{summary['model']}  {summary['seconds']:.0f} s, at most {summary['peak_mb']:,.0f} MB of memory")
 
 
 def pretrain(
@@ -96,7 +96,7 @@ def pretrain(
         return
     head = "" if summary["head"] is None else f", {summary['head']:.1f} with a trained head"
     print(f"held-out perplexity {summary['before']:.1f}{head}, {summary['after']:.1f} after pretraining")
-    print(f"{summary['model']}  {summary['seconds']:.0f} s, {summary['peak_mb']:,.0f} MB")
+    print(f"{summary['model']}  {summary['seconds']:.0f} s, at most {summary['peak_mb']:,.0f} MB of memory")
 
 
 def source_of(source: str, overrides: list[str], root: Path | None) -> tuple[RunConfig, Dataset]:

@@ -20,7 +20,7 @@ from crossaisle.config import DataConfig, SplitConfig
 from crossaisle.data.ingest.importer import Imported, import_sources
 from crossaisle.data.ingest.sources import of_frame, open_file
 from crossaisle.data.known import fashion
-from crossaisle.data.known.completejourney import LEVELS, readable
+from crossaisle.data.known.completejourney import LEVELS, readable, size
 from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError, FetchError, cleaned, nearest
 from crossaisle.fetch import cache_dir, package_files, unchanged
@@ -203,9 +203,7 @@ def _completejourney(folder: Path) -> Tables:
         .group_by("product_id")
         .agg((pl.col("sales_value") / pl.col("quantity")).median().round(2).alias("price"))
     )
-    title = pl.concat_str(
-        [pl.col("product_type"), pl.col("package_size").str.to_lowercase()], separator=", ", ignore_nulls=True
-    )
+    title = pl.concat_str([pl.col("product_type"), size()], separator=", ", ignore_nulls=True)
     items = readable(products).with_columns(title=title, group_id=pl.col("product_type"))
     items = items.join(paid, on="product_id", how="left", maintain_order="left")
     return {

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from crossaisle.data.knowledge.rules import parse, shipped
-from crossaisle.data.known.completejourney import CATEGORIES, LEVELS, TYPES, readable
+from crossaisle.data.known.completejourney import CATEGORIES, LEVELS, TYPES, readable, size
 
 Levels = tuple[str | None, ...]
 
@@ -41,6 +41,19 @@ def test_a_bracket_that_the_till_cut_is_no_part_of_a_name() -> None:
         ("GROCERY", "TEAS", "TEA (BULK)"), ("DRUG GM", None, "SMOKE DETERRENT (GUM/P"), (None, None, None)
     )
     assert [path[2] for path in found] == ["Tea (Bulk)", "Smoke Deterrent", None]
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ("(600) 4 LB", "4 lb"), ("L 8 OZ", "8 oz"), ("974246 PK", "pk"), ("22515 32 OZ", "32 oz"),
+        ("L", None), ("PT", "pt"), ("64 OZ", "64 oz"), ("12/12 OZ CN", "12/12 oz cn"),
+        ("48-54 CT", "48-54 ct"), ("CTN", "ctn"), (".875 OZ", ".875 oz"), (None, None),
+    ],
+)  # fmt: skip
+def test_sizes_without_numbers_of_the_till(told: str | None, read: str | None) -> None:
+    frame = pl.DataFrame({"package_size": [told]}, schema={"package_size": pl.String})
+    assert frame.select(size()).item() == read
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,8 @@ def _days(number: float) -> str:
 def _when(found: Portrait) -> str:
     parts = []
     if found.tempo is not None:
-        parts.append(f"on {found.tempo:.1f} days a week")
+        often = (found.tempo, "week") if found.tempo >= 0.1 else (found.tempo * 52, "year")
+        parts.append(f"on {often[0]:.1f} days a {often[1]}")
     if found.gap_days is not None:
         parts.append(f"{_days(found.gap_days)} apart (median)")
     if found.days_since is not None:

@@ -13,6 +13,16 @@ CATEGORIES = Path(__file__).with_name("completejourney_categories.csv")
 """CSV: `category`, a department or a product category, and its `name`."""
 CUT = r"\s*\([^()]*$"
 """A bracket truncated by the till's line length."""
+OF_THE_TILL = {r"^(?:\(\d+\)|\d{5,})\s*": "", r"^[a-z]{1,2} (\d)": "${1}", r"^[a-z]$": ""}
+"""What stands before some sizes and is none: `(600) 4 lb`, `974246 pk`, `l 8 oz`, and `l` alone."""
+
+
+def size() -> pl.Expr:
+    """`package_size` as people read it, null where it says nothing: `8 oz` of `L 8 OZ`."""
+    said = pl.col("package_size").str.to_lowercase().str.strip_chars()
+    for pattern, left in OF_THE_TILL.items():
+        said = said.str.replace(pattern, left)
+    return pl.when(said != "").then(said)
 
 
 def readable(products: pl.DataFrame) -> pl.DataFrame:
