@@ -17,12 +17,15 @@ def chances(rankers: Mapping[str, Any] | None) -> str:
     shown = {name: one for name, one in measured.items() if one["chance"]}
     if not shown:
         return ""
-    errors = ", ".join(f"{name} {number(one['ece'])}" for name, one in shown.items())
+    errors = ", ".join(
+        f"{name} {number(one['ece'])} (by chance {number(one['ece_by_chance'])})"
+        for name, one in shown.items()
+    )
     said = (
         "A learned ranker gives each of the ten items it shows a probability of being the next one. "
         "Here they are in groups of equal size, from the least sure to the surest: what it said, "
         "and the share that came true, on validation cases that it had not seen. "
-        f"Expected calibration error: {errors}."
+        f"Expected calibration error, and what it would be if each probability were right: {errors}."
     )
     rows = [
         [name, percent(chance, 2), percent(share, 2)]
