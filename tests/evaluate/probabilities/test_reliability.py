@@ -27,3 +27,15 @@ def test_weights_stand_for_copies() -> None:
 
 def test_nothing_has_no_error() -> None:
     assert reliability(np.empty(0), np.empty(0, bool)).error == 0.0
+    assert reliability(np.empty(0), np.empty(0, bool)).error_by_chance == 0.0
+
+
+@pytest.mark.parametrize(("n", "rate"), [(3000, 0.1), (18_000, 0.025)])
+def test_right_probabilities_have_the_error_of_chance(n: int, rate: float):
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(50):
+        chance = rng.beta(2.0, 2.0 / rate - 2.0, n)
+        found.append(reliability(chance, rng.random(n) < chance))
+    expected = np.mean([one.error_by_chance for one in found])
+    assert np.mean([one.error for one in found]) == pytest.approx(expected, rel=0.1)

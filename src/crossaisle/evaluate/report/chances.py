@@ -17,12 +17,16 @@ def chances(rankers: Mapping[str, Any] | None) -> str:
     shown = {name: one for name, one in measured.items() if one["chance"]}
     if not shown:
         return ""
-    errors = ", ".join(f"{name} {number(one['ece'])}" for name, one in shown.items())
+    errors = ", ".join(
+        f"{name} {number(one['ece'])} (by chance {number(one['ece_by_chance'])})"
+        for name, one in shown.items()
+    )
     said = (
         "A learned ranker gives each of the ten items it shows a probability of being chosen "
         "next. Here the items are in groups of equal size, from the least to the most "
         "certain: the predicted probability and the share that came true, on validation "
-        f"cases that it had not seen. Expected calibration error: {errors}."
+        "cases that it had not seen. Expected calibration error, and what it would be if "
+        f"every probability were right: {errors}."
     )
     rows = [
         [name, percent(chance, 2), percent(share, 2)]
