@@ -132,11 +132,6 @@ def device_of(name: str) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
 
 
-def first_process() -> bool:
-    """Whether this process, started by `torchrun` or not, is the one that writes files and messages."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
     """Joins the world set up by `torchrun` or Ray Train; a world of one if there is none.

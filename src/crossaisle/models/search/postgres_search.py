@@ -31,7 +31,6 @@ LEAST = (0, 8)
 """Version of pgvector: the first with iterative scans."""
 SPREAD = 4
 """Times as many rows as are wanted are read first, where a filter is no union of categories."""
-_VERSION = b"SELECT extversion FROM pg_extension WHERE extname = 'vector'"
 
 
 @dataclass

@@ -78,11 +78,6 @@ class Merchandising:
         same = self.rules == other.rules and ids is theirs and taxonomy is other_taxonomy
         return same and (titles is other_titles or titles.equals(other_titles))
 
-    @property
-    def unmatched(self) -> tuple[Matched, ...]:
-        """Rules with a name that this catalogue does not have."""
-        return tuple(one for one in self.matched if one.unknown)
-
     def ruling(self, query: Query, request: ResolvedQuery) -> Ruling | None:
         """What the rules say of a request; None where none holds."""
         if not self.rules:

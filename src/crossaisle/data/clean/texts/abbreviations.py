@@ -12,7 +12,6 @@ from crossaisle.data.clean.texts.vocabulary import english, in_case_of, is_subse
 
 SHORTEST, LONGEST = 2, 8
 """Minimum and maximum length of abbreviations that are learned."""
-SURE_FORM = 0.6
 VOWELS = frozenset("aeiouy")
 USUAL: dict[str, str] = {
     "asst": "assorted", "asstd": "assorted", "bdy": "body", "bev": "beverage", "bkfst": "breakfast",
