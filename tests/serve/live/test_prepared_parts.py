@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -282,3 +283,23 @@ def test_explanations_add_up_to_scores_of_prepared_parts(folder: Path) -> None:
         for one in fast.recommend(Query(user=user, n=6, explain=True)).items:
             assert one.evidence is not None
             assert one.evidence.score == pytest.approx(one.score, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("action", ["boost", "bury"])
+def test_what_rules_move_stands_where_it_stands_among_all_items(folder: Path, action: str) -> None:
+    """Items that were not nominated come before those that rules lift less, and before what they bury."""
+    rule = {"id": "r", "action": action, "items": ["Dairy"], "weight": 3.0}
+    base = Recommender.load(folder).with_rules(RuleSet.of([rule], "rules"))
+    shop = LiveRecommender(base, LiveHistories(), limits=LiveLimits(nominated_items=6))
+    warm(shop)
+    users, items = base.dataset.user_ids.all[:8], base.dataset.item_ids.all
+    controls: list[dict[str, Any]] = [
+        {},
+        {"offset": 5},
+        {"exclude_seen": True},
+        {"include_items": items[::2]},
+    ]
+    for user in users:
+        for n, control in itertools.product((3, 6, 12), controls):
+            query = Query(user=user, n=n, one_per_title=False, in_stock=False, **control)
+            assert shop.recommend(query).ids == base.recommend(query).ids, (user, control)

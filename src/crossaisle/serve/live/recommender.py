@@ -304,22 +304,16 @@ class LiveRecommender:
                 continue
             before = found.get(place)
             try:
-                scores = self._with_lifted(one, scores).after(None if one.is_whole else before)
+                scores = self.rankings.with_lifted(one.query, one.request, scores)
+                scores = scores.after(None if one.is_whole else before)
                 answer = self._list(one, scores, keep=before is None)
             except Exception as error:
                 out[place] = error
                 continue
             if answer is None:
-                found[place] = scores
+                found[place] = self.rankings.sure(one.query, scores)
             else:
                 out[place] = answer
-
-    def _with_lifted(self, asked: Asked, found: Scored) -> Scored:
-        """With what rules may lift above the rows that were found."""
-        if found.every:
-            return found
-        rows, scores = self.rankings.with_lifted(asked.query, asked.request, (found.rows, found.scores))
-        return found._replace(rows=rows, scores=scores)
 
     def explained(
         self, query: Query, items: Sequence[Recommendation], served: Placement
@@ -346,7 +340,7 @@ class LiveRecommender:
             return None  # rules move items among all that have a score
         kept = keep and self.cache.takes(query, request) and not self.scores.narrows(asked)
         if not found.every or kept or (tiers is not None and not lifted):
-            ranking = self.rankings.ranking(query, best, version, whole=found.whole, tiers=tiers)
+            ranking = self.rankings.ranking(query, found, version)
             if keep and not found.allowed:
                 self.cache.put(ranking, request)
             answer = self.rankings.answer(query, request, ranking)

@@ -54,6 +54,8 @@ class Scored(NamedTuple):
     """Whether these are all rows that have a score."""
     tiers: Tiers | None = None
     """int8 (n,): rows of a lower tier come before all others, whatever their scores."""
+    least: float = -np.inf
+    """What is not among these may have this score, and comes before what rules rank lower."""
 
     def after(self, before: Scored | None) -> Scored:
         """With what an earlier step found, which keeps its scores and comes first.

@@ -11,11 +11,10 @@ from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.lists.list_builder import ListBuilder, Served
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import NOTHING, Ranked
-from crossaisle.recommend.ranker import Best
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import rows_mask
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.lists.asked import Tiers
+from crossaisle.serve.live.lists.asked import Scored
 from crossaisle.serve.live.lists.candidates import least
 from crossaisle.serve.live.lists.ranker import LiveRanker
 from crossaisle.serve.live.lists.ranking_cache import Lifted, Ranking, Version
@@ -37,28 +36,31 @@ class FromRankings:
         self._lists, self._ranker, self._merchandising = lists, ranker, merchandising
         self._limits, self._large = limits, large
 
-    def ranking(
-        self, query: Query, best: Best, version: Version, *, whole: bool, tiers: Tiers | None = None
-    ) -> Ranking:
-        """`tiers` int8 (n,): all rows of a lower tier come before those of a higher one."""
-        rows, scores = best
-        known = ~np.isnan(scores)
-        rows, scores = rows[known], scores[known]
+    def ranking(self, query: Query, found: Scored, version: Version) -> Ranking:
+        """Of what was found; what rules would rank below what was not has no place in it."""
+        known = ~np.isnan(found.scores)
+        rows, scores = found.rows[known], found.scores[known]
+        tiers = None if found.tiers is None else found.tiers[known]
+        lifted = self._lifted(query, rows, scores, found.least)
+        if found.least > -np.inf:
+            sure = scores >= found.least
+            rows, scores, tiers = rows[sure], scores[sure], None if tiers is None else tiers[sure]
         most, first = self._limits.ranking_items, np.empty(0, np.int64)
         left = np.arange(len(rows))
         if tiers is not None:  # the last tier is nearly the whole shop
-            last = tiers[known] == tiers.max(initial=0)
+            last = tiers == tiers.max(initial=0)
             first, left = np.flatnonzero(~last), np.flatnonzero(last)
-            first = first[self._lists.ranked_places(rows[first], scores[first], tiers[known][first])]
+            first = first[self._lists.ranked_places(rows[first], scores[first], tiers[first])]
         at = np.concatenate([first, left[self._lists.ranked_at(rows[left], scores[left], most)]])
         ranked = rows[at].astype(np.int32)
-        whole = whole and len(ranked) == len(rows)
-        return Ranking(ranked, scores[at], whole, version, query, self._lifted(query, rows, scores))
+        whole = found.whole and len(ranked) == len(rows)
+        return Ranking(ranked, scores[at], whole, version, query, lifted)
 
-    def with_lifted(self, query: Query, request: ResolvedQuery, best: Best) -> Best:
-        """The best items of a large shop, and those that rules may lift above them."""
-        if not self._merchandising.lifting(query):
-            return best
+    def with_lifted(self, query: Query, request: ResolvedQuery, found: Scored) -> Scored:
+        """With what rules may lift above the rows that were found."""
+        if found.every or not self._merchandising.lifting(query):
+            return found
+        best = found.rows, found.scores
         missing = np.setdiff1d(self._merchandising.lifted(query), best[0])
         if len(missing) > self._limits.narrow_items:
             among = rows_mask(missing, self._lists.view.dataset.n_items)
@@ -66,15 +68,39 @@ class FromRankings:
         else:
             more = missing, self._ranker.score_at(request.context, [missing], request.weights)[0]
         rows, first = np.unique(np.concatenate([best[0], more[0]]), return_index=True)
-        return rows.astype(np.int32), np.concatenate([best[1], more[1]])[first]
+        return found._replace(
+            rows=rows.astype(np.int32),
+            scores=np.concatenate([best[1], more[1]])[first],
+            least=-np.inf if found.whole else self._least_of(best[1]),
+        )
 
-    def _lifted(self, query: Query, rows: Rows, scores: Floats) -> Lifted | None:
-        """What rules lift, of ascending rows with a score; None where none lifts anything."""
+    def _least_of(self, scores: Floats) -> float:
+        """The score from which on nothing is missing: a learned ranker's candidates may have lower ones."""
+        most = self._limits.retrieved_items if self._large else self._limits.nominated_items
+        known = scores[~np.isnan(scores)]
+        if len(known) <= most:
+            return float(known.min(initial=np.inf))
+        return float(np.partition(known, -most)[-most])
+
+    def sure(self, query: Query, found: Scored) -> Scored:
+        """Without what rules rank below what was not found."""
+        if found.least == -np.inf:
+            return found
+        keys = self._merchandising.weighed(query, found.scores, found.rows)
+        at = np.flatnonzero(keys >= found.least)
+        tiers = None if found.tiers is None else found.tiers[at]
+        return found._replace(rows=found.rows[at], scores=found.scores[at], tiers=tiers)
+
+    def _lifted(self, query: Query, rows: Rows, scores: Floats, least: float) -> Lifted | None:
+        """What rules lift, of ascending rows with a score; None where none lifts anything. `least`: as in
+        `Scored`.
+        """
         merchandising = self._merchandising
         if not merchandising.lifting(query):
             return None
         keys = merchandising.weighed(query, scores, rows)
-        at = self._lists.ranked_at(rows, keys, self._limits.ranking_items)
+        sure = np.flatnonzero(keys >= least)
+        at = sure[self._lists.ranked_at(rows[sure], keys[sure], self._limits.ranking_items)]
         ranked = rows[at].astype(np.int32)
         pins = merchandising.pinned(query)
         of_pins = np.full(len(pins), np.nan, np.float32)
@@ -138,5 +164,8 @@ class FromRankings:
         """Whether a query names the only items to show, and those that may be shown are all in a ranking."""
         if request.include is None:
             return False
-        missing = np.setdiff1d(request.include, ranking.rows)
+        held = ranking.rows
+        if ranking.lifted is not None:
+            held = np.intersect1d(held, ranking.lifted.ranked.rows)
+        missing = np.setdiff1d(request.include, held)
         return not self._lists.candidates(query, request, missing).any()
