@@ -43,7 +43,7 @@ def test_the_guard_decides_what_is_kept(
     monkeypatch.setattr(fine_tune, "guard", judge)
     assert train("--set", "train.moves=full", "--set", "train.learning_rate=0.01") == 0
     serves = "trained" if accepted else "untrained"
-    assert f"{serves} serves" in capsys.readouterr().out
+    assert f"{serves} is used" in capsys.readouterr().out
     record = json.loads((tmp_path / "model" / "train.json").read_text())
     assert record["guard"]["serves"] == serves
     texts = ["red shoe", "green lamp and bulb"]

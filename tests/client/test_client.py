@@ -68,7 +68,7 @@ def test_lists_events_items_and_people(client: Client) -> None:
     assert zoe.attributes == {"club": True}
     assert zoe.events[0].quantity == 2
     assert client.delete_user("zoe") == 1
-    assert [line.what.split()[0] for line in client.audit()] == ["deleted", "deleted"]
+    assert [line.what.split()[0] for line in client.audit()] == ["deleted", "dropped", "deleted"]
 
 
 def test_models(client: Client) -> None:

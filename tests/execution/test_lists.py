@@ -52,7 +52,7 @@ def test_the_export_command_runs_on_ray(
 ) -> None:
     out = tmp_path / "lists.csv"
     assert cli.run(["export", str(model), "--out", str(out), "--on", "ray"]) == 0
-    assert "lists of" in capsys.readouterr().out
+    assert "24 lists, 240 items" in capsys.readouterr().out
     assert out.exists()
 
 

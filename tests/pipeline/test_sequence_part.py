@@ -64,7 +64,7 @@ def test_a_run_without_torch_says_what_that_costs(shop: Dataset) -> None:
     assert line.endswith("[sequence]'")
     found = json.loads((ROOT / "docs" / "results" / "sequence" / "s3rec-beauty.json").read_text())
     (after,) = [r["value"] for r in found if (r["model"], r["slice"], r["metric"]) == WHAT]
-    assert f"to {after:.4f}:" in line
+    assert f"to {after:.4f})" in line
     assert missing_libraries(shop, SplitConfig(), ModelConfig(sequence="off")) == []
     assert missing_libraries(tiny_shop(), SplitConfig(), ModelConfig()) == []
 

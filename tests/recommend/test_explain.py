@@ -92,8 +92,16 @@ def test_the_sentence_names_items_words_and_the_category_link() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "said"),
     [
-        ("Home > Kitchen > Coffee", "Home > Kitchen > Cups", "people who shop in Coffee shop in Cups more"),
-        ("Food > Drinks", "Party > Drinks", "people who shop in Food > Drinks shop in Party > Drinks more"),
+        (
+            "Home > Kitchen > Coffee",
+            "Home > Kitchen > Cups",
+            "people who shop for Coffee also shop for Cups more",
+        ),
+        (
+            "Food > Drinks",
+            "Party > Drinks",
+            "people who shop for Food > Drinks also shop for Party > Drinks more",
+        ),
     ],
 )
 def test_categories_of_a_link_are_called_by_their_last_name(source: str, target: str, said: str) -> None:

@@ -69,7 +69,7 @@ def test_the_configuration_names_them():
         found = split_of(shop, SplitConfig(protocol=protocol, test=0.25))
         assert found.protocol == protocol
     dated = SplitConfig(protocol="cold_users", test=datetime.date(2016, 7, 20))
-    with pytest.raises(ConfigError, match="takes a share as test"):
+    with pytest.raises(ConfigError, match="takes a share for test"):
         split_of(shop, dated)
 
 
