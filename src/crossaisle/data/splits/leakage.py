@@ -54,9 +54,11 @@ class Leak:
     example: str
     hard: bool = True
     """False if a small amount does not invalidate results: reported, but not an error."""
+    sentence: str = ""
+    """What is reported, if the other fields do not say it well."""
 
     def __str__(self) -> str:
-        return f"{self.rule} ({self.where}): {self.count:,}, such as {self.example}"
+        return self.sentence or f"{self.rule} ({self.where}): {self.count:,}, such as {self.example}"
 
 
 def check_leaks(split: Split, dataset: Dataset | None = None) -> tuple[str, ...]:
@@ -160,8 +162,12 @@ def _of_catalogue(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak
     fewest = int(after.min())
     late = np.flatnonzero(before < fewest)
     if fewest > 1 and len(late):
-        example = f"item {known.item_ids.id(int(late[0]))} (every item has {fewest} users or more)"
-        yield Leak("catalogue of the test", where, len(late), example, hard=False)
+        example = f"item {known.item_ids.id(int(late[0]))}"
+        sentence = (
+            f"items in the catalogue only because of the test: {len(late):,}, such as {example} (every item "
+            f"has {fewest} users or more, and these have fewer without the test's events)"
+        )
+        yield Leak("catalogue of the test", where, len(late), example, hard=False, sentence=sentence)
 
 
 def _users_per_item(dataset: Dataset) -> npt.NDArray[np.int64]:
