@@ -181,9 +181,15 @@ def _clear_leftovers(target: Path) -> None:
 
 def _ours(path: Path) -> bool:
     try:
-        if not any(path.iterdir()):
-            return True
-        return bool(json.loads((path / MANIFEST).read_bytes()).get("format") == FORMAT)
+        return not any(path.iterdir()) or is_saved(path)
+    except OSError:
+        return False
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether crossaisle saved a folder: a model or an index, of any version."""
+    try:
+        return bool(json.loads((folder / MANIFEST).read_bytes()).get("format") == FORMAT)
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
 

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
-from crossaisle.artifact import FORMAT, MANIFEST
+from crossaisle.artifact import is_saved
 from crossaisle.data.ingest.limits import ReadLimits
 from crossaisle.data.ingest.readers.partitions import partition_of
-from crossaisle.data.ingest.readers.workbook import WORKBOOKS, sheet_names
+from crossaisle.data.ingest.readers.workbook import WORKBOOKS, is_sheet, sheet_names
 from crossaisle.errors import DataError, MissingDependencyError, nearest
 
 PIECE = 1 << 20
@@ -185,6 +185,9 @@ class _Search:
             yield Part(f"{path}/{name}", partial(_open_member, path, name, self.limits), path.parent)
 
     def _sheets(self, path: Path, pattern: str) -> Iterator[Part]:
+        if is_sheet(path, pattern, self.limits):  # the others need not be read
+            yield Part(f"{path}/{pattern}", partial(_open, path), path.parent, path, sheet=pattern)
+            return
         visible, hidden = sheet_names(path, self.limits)
         chosen = [n for n in (visible if pattern == "*" else [*visible, *hidden]) if fnmatchcase(n, pattern)]
         if not chosen:
@@ -199,10 +202,8 @@ class _Search:
 
 def _is_output(folder: Path) -> bool:
     """Whether a run, an import or a model lies in a folder: none of them is a table of a shop."""
-    if any((folder / name).is_file() for name in ("run.json", "rejected.parquet")):
-        return True
-    manifest = folder / MANIFEST
-    return manifest.is_file() and f'"format": "{FORMAT}"' in manifest.read_text("utf-8", "replace")[:100]
+    marks = ("run.json", "rejected.parquet")
+    return any((folder / name).is_file() for name in marks) or is_saved(folder)
 
 
 def _holds_tables(path: Path) -> bool:

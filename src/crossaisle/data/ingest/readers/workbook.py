@@ -41,6 +41,11 @@ def sheet_names(path: Path, limits: ReadLimits) -> tuple[list[str], list[str]]:
     return visible, hidden
 
 
+def is_sheet(path: Path, name: str, limits: ReadLimits) -> bool:
+    """Whether a workbook has a sheet of exactly this name, which may be empty; reads no sheet."""
+    return name in _opened(path, limits).sheet_names
+
+
 def read_sheet(path: Path, name: str, file: str, config: FileConfig, limits: ReadLimits) -> Source:
     """A source for one worksheet; `file` is its name in messages.
 
@@ -49,6 +54,8 @@ def read_sheet(path: Path, name: str, file: str, config: FileConfig, limits: Rea
     skipped.
     """
     sheet = _sheet(_opened(path, limits), name, path)
+    if next(_rows(sheet, 0), None) is None:
+        raise DataError("the sheet is empty", file=file)
     first = _header(sheet) + 1 if config.header else 0
     head = [_text(cell) for cell in next(_rows(sheet, first - 1))[1]] if config.header else []
     kinds: list[set[type]] = [set() for _ in head]
